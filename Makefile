@@ -1,0 +1,85 @@
+# nablac: what `make` can do
+#
+#   make demo        train the digits network on real data; shows a derived formula, the curves and the accuracy
+#   make test        run the tests
+#   make test-deep   run the long checks too
+#   make lint        ruff
+#   make types       mypy --strict
+#   make generate    compile every example into generated/
+#   make bench       time the generated modules against PyTorch, and the compiler itself (installs PyTorch)
+#   make compare     regenerate into a temporary directory and show how generated/ differs
+#   make setup       the environment alone: .venv with everything that the above need
+#   make clean       remove what these commands made, .venv too
+#   make help        this page
+#
+# Each command sets up what it needs.  Python 3.11 or newer is all that must be there; another than `python3`: make demo PYTHON=python3.12
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+RUNS   := runs
+EXAMPLES := $(wildcard examples/*.yaml)
+JOBS   ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-deep lint types generate bench compare clean
+
+help:
+	@sed -n '/^$$/q; s/^#\( \{0,1\}\)//p' Makefile
+
+setup: $(VENV)/.ready examples/data/mnist/.ready
+
+# The environment is made anew when pyproject.toml changes; an interrupted set-up leaves no stamp and starts over.
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "nablac needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--extra-index-url https://download.pytorch.org/whl/cpu '.[bench]' --editable .
+	@touch $@
+
+examples/data/mnist/.ready: examples/data/make_idx.py $(VENV)/.ready
+	$(BIN)/python examples/data/make_idx.py
+	@touch $@
+
+demo: setup
+	@mkdir -p $(RUNS)
+	@echo; echo '== The gradient of the loss with respect to the last layer, derived'; echo
+	@$(BIN)/nablac inspect examples/digits.yaml --wrt linear_2.W
+	@echo; echo '== Training 64-64-10 on 1,437 handwritten digits, 360 held out'; echo
+	@$(BIN)/nablac train examples/digits.yaml --out $(RUNS)/digits
+	@$(BIN)/python examples/demo_report.py $(RUNS)/digits 0.97
+
+test: setup
+	$(BIN)/python -m pytest -n $(JOBS)
+
+test-deep: setup
+	$(BIN)/python -m pytest -n $(JOBS) -m 'deep or not deep'
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check
+
+types: $(VENV)/.ready
+	$(BIN)/mypy
+
+generate: setup
+	@for spec in $(EXAMPLES); do \
+		$(BIN)/nablac compile $$spec -o generated/$$(basename $$spec .yaml).py || exit $$?; done
+
+compare: setup
+	@new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && for spec in $(EXAMPLES); do \
+		name=$$(basename $$spec .yaml).py; \
+		$(BIN)/nablac compile $$spec -o $$new/$$name > /dev/null || exit $$?; \
+		diff -u generated/$$name $$new/$$name && echo "generated/$$name: equal"; done; true
+
+bench: setup $(VENV)/.bench
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) $(RUNS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis examples/data/mnist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf compiler/*.egg-info

@@ -1,0 +1,1 @@
+"""nablac: a symbolic differentiation and code-generation compiler for neural networks."""

@@ -1,0 +1,1 @@
+"""Verbs on one equation: rename, derive, pull back, push forward, rewrite by laws, cost."""

@@ -1,0 +1,111 @@
+"""algebra/delta: elimination of Kronecker deltas from a sum, by index substitution.
+
+    sum over s of delta(m, f(s)) * body(s)  =  body(g(m)), where f(g(m)) = m
+
+For each pair (m, f) an index of the sum is solved for, if it stands in f with the coefficient 1 or -1; a guard keeps it in
+its range where f is not a plain index.  What cannot be solved (a gather, a stride, a constant) stays as a ``Delta``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sympy
+from sympy import Expr, Integer, S, Symbol
+
+from nablac.ir.functions import Access, Delta, Where
+from nablac.ir.index import is_index
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A delta(left, right): ``left`` is an index of the result or an access, ``extent`` the range ``left`` runs over."""
+
+    left: Expr
+    right: Expr
+    extent: Expr
+
+
+@dataclass(frozen=True)
+class Eliminated:
+    """What is left of a sum: its body and the indices still summed, with their extents."""
+
+    body: Expr
+    summed: tuple[tuple[Symbol, Expr], ...]
+
+
+def eliminate(body: Expr, pairs: Sequence[Pair], summed: Mapping[Symbol, Expr]) -> Eliminated:
+    """Take every pair's delta out of ``sum over summed of body * product of deltas``.
+
+    >>> from nablac.ir.index import extent, index
+    >>> i, j, m = index("i"), index("j"), index("m")
+    >>> left = eliminate(Access("x", i, j), [Pair(m, j, extent(3))], {i: extent("n"), j: extent(3)})
+    >>> left.body, left.summed
+    (x[i, m], ((i, n),))
+    """
+    remaining = dict(summed)
+    waiting = list(pairs)
+    guards: list[Expr] = []
+    left_over: list[Expr] = []
+    while waiting:
+        pair, symbol = _next(waiting, remaining)
+        waiting.remove(pair)
+        if symbol is None:
+            left_over.append(Delta(pair.left, pair.right))
+            continue
+        solution = _solve(pair, symbol)
+        guards += _guards(symbol, solution, remaining[symbol], pair)
+        del remaining[symbol]
+        put = {symbol: solution}
+        body = body.xreplace(put)
+        guards = [g.xreplace(put) for g in guards]
+        left_over = [d.xreplace(put) for d in left_over]
+        waiting = [Pair(p.left.xreplace(put), p.right.xreplace(put), p.extent) for p in waiting]
+    for delta in left_over:
+        body = body * delta
+    condition = sympy.And(*guards)
+    return Eliminated(Where(condition, body, S.Zero), tuple(remaining.items()))
+
+
+def _next(waiting: Sequence[Pair], summed: Mapping[Symbol, Expr]) -> tuple[Pair, Symbol | None]:
+    """The pair that is cheapest to solve, and the index to solve for: plain indices first, then affine ones."""
+    for pair in waiting:
+        if pair.right in summed:
+            return pair, pair.right  # type: ignore[return-value]
+    for pair in waiting:
+        found = [s for s in summed if _coefficient(pair.right, s) in (1, -1) and not pair.left.has(s)]
+        if found:
+            return pair, max(found, key=lambda s: _size(summed[s]))
+    return waiting[0], None
+
+
+def _size(extent: Expr) -> tuple[int, int, str]:
+    """Large extents first: the index that is solved for costs nothing any more. A named extent counts as large."""
+    return (1, 0, str(extent)) if not extent.is_Integer else (0, int(extent), "")
+
+
+def _coefficient(expression: Expr, symbol: Symbol) -> Expr | None:
+    """The number before an index in an affine expression; None where the index also stands inside an access."""
+    if any(a.has(symbol) for a in expression.atoms(Access)):
+        return None
+    slope = expression.diff(symbol)
+    return slope if slope.is_Integer else None
+
+
+def _solve(pair: Pair, symbol: Symbol) -> Expr:
+    if pair.right == symbol:
+        return pair.left
+    slope = _coefficient(pair.right, symbol)
+    return sympy.expand((pair.left - pair.right.subs(symbol, 0)) * slope)
+
+
+def _guards(symbol: Symbol, solution: Expr, extent: Expr, pair: Pair) -> list[Expr]:
+    """0 <= solution < extent, less what is known."""
+    if pair.right == symbol and (extent == pair.extent or isinstance(solution, Access)):
+        return []
+    upper = sympy.Lt(solution, extent)
+    if isinstance(extent, Integer) and isinstance(pair.extent, Integer) and pair.right == symbol and extent > pair.extent:
+        upper = S.true
+    lower = S.true if is_index(solution) else sympy.Ge(solution, 0)
+    return [lower, upper]

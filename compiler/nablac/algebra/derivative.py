@@ -1,0 +1,157 @@
+"""algebra/derivative: the local derivative of a body with respect to one element that it reads.
+
+SymPy differentiates; the laws tidy; and where the derivative is cheaper in terms of the value that was computed
+anyway, it is rewritten through that saved output.  sigmoid' = a(1 - a) and tanh' = 1 - a**2 are found here, by
+inverting the body, and stand in no table.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import sympy
+from sympy import Add, Expr, Mul, S, Symbol, cancel, exp, factor, fraction, log, together
+
+from nablac.algebra.cost import weight
+from nablac.algebra.laws import ALL
+from nablac.algebra.rewrite import rewrite
+from nablac.errors import DerivativeError
+from nablac.ir.functions import Access, Where, accesses, expm1, log1p, sigmoid, softplus
+
+LEFTOVERS = (sympy.Derivative, sympy.Subs, sympy.DiracDelta, sympy.Heaviside)
+
+
+@lru_cache(maxsize=10_000)
+def local_derivative(body: Expr, access: Access) -> tuple[Expr, tuple[str, ...]]:
+    """d(body)/d(access), at rest under the laws, and the names of the laws that fired.
+
+    >>> from nablac.ir.functions import sigmoid
+    >>> z = Access("z")
+    >>> local_derivative(z**2 * Access("w"), z)[0]
+    2*w*z
+    """
+    element = Symbol("element", real=True)
+    derived = body.xreplace({access: element}).diff(element)
+    if derived.has(*LEFTOVERS) or derived.has(S.NaN, S.ComplexInfinity, S.ImaginaryUnit):
+        raise DerivativeError(f"SymPy finds no derivative of {body} with respect to {access}", found=str(derived))
+    return rewrite(derived.xreplace({element: access}), ALL)
+
+
+@lru_cache(maxsize=10_000)
+def through_output(body: Expr, derivative: Expr, output: Access) -> Expr | None:
+    """The derivative in terms of the body's own value, where that is cheaper or reads less; else None.
+
+    >>> z = Access("z")
+    >>> a = Access("a")
+    >>> through_output(sigmoid(z), local_derivative(sigmoid(z), z)[0], a)
+    a*(1 - a)
+    """
+    best = None
+    for candidate in (_by_exact_value(body, derivative, output), _by_branch(body, derivative, output),
+                      _by_inversion(body, derivative, output)):
+        if candidate is None or not _is_better(candidate, derivative, output):
+            continue
+        if best is None or weight(candidate) < weight(best):
+            best = candidate
+    return best
+
+
+def _is_better(new: Expr, old: Expr, output: Access) -> bool:
+    if not _divisors(new) <= _divisors(old):  # (1 + z - a)*a/z for silu' is 0/0 at 0
+        return False
+    if weight(new) != weight(old):
+        return weight(new) < weight(old)
+    return set(accesses(new)) - {output} < set(accesses(old))
+
+
+def _divisors(expression: Expr) -> set[Expr]:
+    return {power.base for power in expression.atoms(sympy.Pow) if power.exp.is_negative and not power.base.is_number}
+
+
+def _by_exact_value(body: Expr, derivative: Expr, output: Access) -> Expr | None:
+    """The body itself, or a product that it is a part of, stands in the derivative: exp' = a, (e/s)' = a/e."""
+    if body.is_Atom or isinstance(body, Access):
+        return None
+    replaced = derivative.xreplace({body: output})
+    if replaced != derivative:
+        return replaced
+    ratio = derivative / body if isinstance(body, Mul) else S.Zero
+    return ratio * output if ratio and weight(ratio) < weight(derivative) else None
+
+
+def _by_branch(body: Expr, derivative: Expr, output: Access) -> Expr | None:
+    """A choice, branch by branch; the condition is put to the output where that has the same sign."""
+    from nablac.ir.functions import Defined
+
+    if isinstance(body, Defined) and isinstance(body.definition(*body.args), Where):
+        body = body.definition(*body.args)
+    if not (isinstance(body, Where) and isinstance(derivative, Where) and body.args[0] == derivative.args[0]):
+        return None
+    condition = body.args[0]
+    branches = []
+    for value, slope in zip(body.args[1:], derivative.args[1:], strict=True):
+        branches.append(through_output(value, slope, output) or slope)
+    if isinstance(condition, sympy.Gt) and condition.args[1] == 0 and _keeps_sign(condition.args[0], *body.args[1:]):
+        condition = sympy.Gt(output, 0)
+    return Where(condition, *branches)
+
+
+def _keeps_sign(x: Expr, positive: Expr, negative: Expr) -> bool:
+    """Whether where(x > 0, positive, negative) is positive exactly where x is."""
+    return _has_sign_of(positive, x) and (_has_sign_of(negative, x) or bool(negative.is_nonpositive))
+
+
+def _has_sign_of(value: Expr, x: Expr) -> bool:
+    number, rest = value.as_coeff_Mul()
+    if rest == x:
+        return bool(number.is_positive)
+    odd = (expm1, sympy.tanh, sympy.sinh, sympy.atan, sympy.asinh, sympy.erf)
+    return bool(number.is_positive) and isinstance(rest, odd) and _has_sign_of(rest.args[0], x)
+
+
+def _by_inversion(body: Expr, derivative: Expr, output: Access) -> Expr | None:
+    """Solve the body for the one exponential in it, e = phi(a), and put that into the derivative."""
+    value, slope = _in_exponentials(body), _in_exponentials(derivative)
+    powers = sorted(value.atoms(exp), key=sympy.default_sort_key)
+    if not powers:
+        return None
+    base = powers[0].args[0]
+    e, a = Symbol("e", positive=True), Symbol("a", real=True)
+    value, slope = _with_symbol(value, base, e), _with_symbol(slope, base, e)
+    if value.has(exp) or slope.has(exp):
+        return None
+    target: Expr = a
+    while isinstance(value, log):
+        value, target = value.args[0], exp(target)
+    above, below = fraction(together(value))
+    equation = sympy.expand(above - target * below)
+    if not equation.is_polynomial(e) or sympy.degree(equation, e) != 1:
+        return None
+    inverse = -equation.coeff(e, 0) / equation.coeff(e, 1)
+    found = cancel(together(slope.subs(e, inverse)))
+    if found.has(e):
+        return None
+    return _factored(found, a).xreplace({a: output})
+
+
+def _in_exponentials(expression: Expr) -> Expr:
+    """Our stable functions written out, so that only exp and log are left."""
+    return expression.replace(
+        lambda node: isinstance(node, sigmoid | softplus | expm1 | log1p), lambda node: node.definition(*node.args)
+    )
+
+
+def _with_symbol(expression: Expr, base: Expr, e: Symbol) -> Expr:
+    """exp(k*base) as e**k, for whole k."""
+    ratios = {p: sympy.cancel(p.args[0] / base) for p in expression.atoms(exp)}
+    return expression.xreplace({p: e**r for p, r in ratios.items() if r.is_Integer})
+
+
+def _factored(expression: Expr, a: Symbol) -> Expr:
+    """The product form, with signs drawn into the factors: -a*(a - 1) is a*(1 - a)."""
+    number, rest = factor(expression).as_coeff_Mul()
+    factors = list(Mul.make_args(rest))
+    for place, one in enumerate(factors):
+        if isinstance(one, Add) and number.is_negative:
+            factors[place], number = -one, -number
+    return Mul(number, *factors) if not (number != 1 and len(factors) == 1) else number * factors[0]

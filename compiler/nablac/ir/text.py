@@ -1,0 +1,178 @@
+"""ir/text: an equation as text, in the grammar that ``ir/parse`` reads back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sympy import Add, Expr, Integer, Mul, Pow, Rational, S, Symbol, default_sort_key
+from sympy.printing.precedence import PRECEDENCE, precedence
+from sympy.printing.str import StrPrinter
+
+from nablac.ir.equation import Equation, Program
+from nablac.ir.functions import NAMES, Access, Delta, Where
+from nablac.ir.tensor import Kind, Role, Tensor
+
+PRECEDENCE_OR, PRECEDENCE_AND, PRECEDENCE_NOT = 20, 30, 40
+
+
+def print_expression(expression: Expr) -> str:
+    """A body as text.
+
+    >>> from nablac.ir.functions import Access
+    >>> from nablac.ir.index import index
+    >>> i = index("i")
+    >>> print_expression(Access("p", i) - Access("y", i) ** 2)
+    'p[i] - y[i]**2'
+    """
+    return str(_TextPrinter().doprint(expression))
+
+
+def print_equation(equation: Equation, ranges: bool = False) -> str:
+    """An equation as one line; with ``ranges``, each index that no access determines is given its extent by ``for``."""
+    body = print_expression(equation.body)
+    if equation.reduction:
+        body = f"{equation.reduction.kind}[{_names(equation.reduction.indices)}]({body})"
+    subscript = f"[{_names(equation.indices)}]" if equation.indices else ""
+    suffix = "".join(f" for {i} in {e}" for i, e in equation.extents) if ranges else ""
+    return f"{equation.target}{subscript} = {body}{suffix}"
+
+
+def print_tensor(tensor: Tensor) -> str:
+    """A declaration as the specs write it: ``x: real[n, 5]``, ``y: label[n, 4]``."""
+    axes = [str(e) for e in tensor.shape]
+    kind = "real" if tensor.kind is Kind.REAL else "int"
+    if tensor.bound is not None:
+        kind, axes = "label", [*axes, str(tensor.bound)]
+    start = f" ~ {tensor.initialiser}" if tensor.initialiser else ""
+    return f"{tensor.name}: {kind}" + (f"[{', '.join(axes)}]" if axes else "") + start
+
+
+def print_program(program: Program) -> str:
+    """The whole program: declarations by role, then the numbered equations, then the results that are kept."""
+    lines = [f"program {program.name} ({program.dtype})"]
+    for role in (Role.INPUT, Role.PARAM, Role.STATE):
+        lines += [f"  {role.value} {print_tensor(t)}" for t in program.having(role)]
+    width = len(str(len(program.equations)))
+    for number, equation in enumerate(program.equations, 1):
+        note = equation.origin.rule + "".join(f"; {law}" for law in equation.origin.laws)
+        lines.append(f"  ({number:>{width}}) {print_equation(equation)}    # {note}")
+    lines.append(f"  results {', '.join(program.results)}")
+    return "\n".join(lines)
+
+
+def _names(symbols: tuple[Symbol, ...]) -> str:
+    return ", ".join(str(s) for s in symbols)
+
+
+class _TextPrinter(StrPrinter):
+    """SymPy's printer with our accesses, and Python's words for conditions."""
+
+    def __init__(self) -> None:
+        super().__init__({"order": "none"})
+
+    def _print_Access(self, node: Access) -> str:
+        inside = ", ".join(self._print(i) for i in node.indices)
+        return f"{node.tensor}[{inside}]" if node.indices else node.tensor
+
+    _print_IntAccess = _print_Access
+
+    def _print_Where(self, node: Where) -> str:
+        return f"where({', '.join(self._print(a) for a in node.args)})"
+
+    def _print_Delta(self, node: Delta) -> str:
+        return f"delta({', '.join(self._print(a) for a in node.args)})"
+
+    def _print_Function(self, node: Any) -> str:
+        name = NAMES.get(node.func, node.func.__name__)
+        return f"{name}({', '.join(self._print(a) for a in node.args)})"
+
+    def _print_Relational(self, node: Any) -> str:
+        symbols = {"Eq": "==", "Ne": "!="}
+        operator = symbols.get(type(node).__name__.replace("Equality", "Eq").replace("Unequality", "Ne"), node.rel_op)
+        return f"{self._print(node.lhs)} {operator} {self._print(node.rhs)}"
+
+    def _print_And(self, node: Any) -> str:
+        return " and ".join(self._clause(a, PRECEDENCE_AND) for a in sorted(node.args, key=default_sort_key))
+
+    def _print_Or(self, node: Any) -> str:
+        return " or ".join(self._clause(a, PRECEDENCE_OR) for a in sorted(node.args, key=default_sort_key))
+
+    def _print_Not(self, node: Any) -> str:
+        return f"not {self._clause(node.args[0], PRECEDENCE_NOT)}"
+
+    def _clause(self, node: Any, outer: int) -> str:
+        inner = {"Or": PRECEDENCE_OR, "And": PRECEDENCE_AND, "Not": PRECEDENCE_NOT}.get(type(node).__name__, 100)
+        text = self._print(node)
+        return text if inner > outer else f"({text})"
+
+    def _print_Add(self, node: Add, order: str | None = None) -> str:
+        text = ""
+        for term in terms_in_order(node):
+            printed = self.parenthesize(term, precedence(node) - 1 if term.is_Mul or term.is_Number else precedence(node))
+            if not text:
+                text = printed
+            elif printed.startswith("-"):
+                text += f" - {printed[1:]}"
+            else:
+                text += f" + {printed}"
+        return text
+
+    def _print_Mul(self, node: Mul) -> str:
+        sign, above, below = fraction_in_order(node)
+        top = "*".join(self.parenthesize(a, PRECEDENCE["Mul"]) for a in above) or "1"
+        if not below:
+            return sign + top
+        bottom = [self.parenthesize(b, PRECEDENCE["Pow"]) for b in below]
+        return f"{sign}{top}/{bottom[0]}" if len(bottom) == 1 else f"{sign}{top}/({'*'.join(bottom)})"
+
+    def _print_Pow(self, node: Pow, rational: bool = False) -> str:
+        if node.exp == S.Half:
+            return f"sqrt({self._print(node.base)})"
+        if node.exp.could_extract_minus_sign() and node.exp.is_number:
+            return f"1/{self.parenthesize(1 / node, PRECEDENCE['Pow'])}"
+        base, exponent = (self.parenthesize(a, PRECEDENCE["Pow"]) for a in node.args)
+        if node.base.is_Rational and not node.base.is_Integer:
+            base = f"({self._print(node.base)})"
+        return f"{base}**{exponent}"
+
+    def _print_Exp1(self, node: Any) -> str:
+        return "exp(1)"
+
+    def _print_Rational(self, node: Rational) -> str:
+        return f"{node.p}/{node.q}" if node.q != 1 else str(node.p)
+
+
+def terms_in_order(node: Add) -> list[Expr]:
+    """The terms of a sum as a person would write them: those without a minus sign first, numbers in front of them
+    only where a minus sign follows (``1 - a``, ``x + 1``)."""
+    plus = [t for t in node.args if not t.could_extract_minus_sign()]
+    minus = [t for t in node.args if t.could_extract_minus_sign()]
+    numbers_last = sorted(plus, key=lambda t: (t.is_number, not t.has(Access), _weight(t), default_sort_key(t)))
+    return numbers_last + sorted(minus, key=lambda t: (t.is_number, _weight(t), default_sort_key(t)))
+
+
+def fraction_in_order(node: Mul) -> tuple[str, list[Expr], list[Expr]]:
+    """A product as its sign, the factors above the fraction line and those below, each from the plain to the compound."""
+    number, rest = node.as_coeff_Mul()
+    sign, number = ("-", -number) if number.is_negative else ("", number)
+    above: list[Expr] = [Integer(number.p)] if number.is_Rational and number.p != 1 else []
+    below: list[Expr] = [Integer(number.q)] if number.is_Rational and number.q != 1 else []
+    for factor in sorted(Mul.make_args(rest), key=lambda a: (_rank(a), default_sort_key(a))):
+        if factor.is_Pow and factor.exp.is_Rational and factor.exp.is_negative:
+            below.append(1 / factor)
+        elif factor != 1:
+            above.append(factor)
+    return sign, above, below
+
+
+def _weight(term: Expr) -> int:
+    return 0 if not term.is_Add and not term.is_number else 1
+
+
+def _rank(factor: Expr) -> int:
+    """Numbers, elements, powers and functions, sums."""
+    if factor.is_number or isinstance(factor, Symbol):
+        return 0
+    if isinstance(factor, Access):
+        return 1
+    return 3 if factor.is_Add else 2
