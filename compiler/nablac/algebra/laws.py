@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import sympy
-from sympy import Add, Expr, Integer, Mul, Pow, S, cosh, exp, log, sinh, tanh
+from sympy import Add, Expr, Mul, Pow, S, cosh, exp, log, sinh, tanh
 
 from nablac.algebra.rewrite import Law
 from nablac.ir.functions import (
-    Access,
-    Delta,
     Where,
     absolute,
     expm1,
@@ -23,7 +21,6 @@ from nablac.ir.functions import (
     log1p,
     logcosh,
     maximum,
-    minimum,
     relu,
     sigmoid,
     sign,
@@ -35,7 +32,11 @@ from nablac.ir.functions import (
 
 def _powers(node: Expr) -> dict[Expr, Expr]:
     """A product as base -> exponent."""
-    return {base: power for base, power in (a.as_base_exp() for a in Mul.make_args(node))}
+    powers: dict[Expr, Expr] = {}
+    for factor in Mul.make_args(node):
+        base, power = factor.as_base_exp()
+        powers[base] = powers.get(base, S.Zero) + power
+    return powers
 
 
 def _product(powers: dict[Expr, Expr]) -> Expr:
@@ -217,6 +218,13 @@ def _exp_over_sum(node: Expr) -> Expr | None:
     return (sigmoid(u - v) * exp(-u)) ** (-node.exp)
 
 
+def _one_exponential(node: Expr) -> Expr | None:
+    exponents = [a.args[0] for a in node.args if isinstance(a, exp)]
+    if len(exponents) < 2:
+        return None
+    return Mul(*(a for a in node.args if not isinstance(a, exp))) * exp(Add(*exponents))
+
+
 def _fold_exp_sigmoid(node: Expr) -> Expr | None:
     """exp(u)*sigmoid(-u) = sigmoid(u), as often as both powers allow."""
     powers = _powers(node)
@@ -340,25 +348,51 @@ def _where_is_known(node: Expr) -> Expr | None:
     return None
 
 
+def _common_factor(node: Expr) -> Expr | None:
+    """u*v + u*w = u*(v + w), for factors that stand in every term; numbers stay where they are."""
+    products = [_powers(term.as_coeff_Mul()[1]) for term in node.args]
+    shared: Expr = S.One
+    for base, power in products[0].items():
+        if base.is_number or not power.is_Integer or any(base not in p or not p[base].is_Integer for p in products):
+            continue
+        powers = [p[base] for p in products]
+        if all(q.is_positive for q in powers):
+            shared *= base ** min(powers)
+        elif all(q.is_negative for q in powers):
+            shared *= base ** max(powers)
+    return shared * Add(*(term / shared for term in node.args)) if shared != 1 else None
+
+
+def _both_sigmoids(node: Expr) -> Expr | None:
+    """Beside sigmoid(u), sigmoid(-u) costs one subtraction (and is the textbook's a(1 - a))."""
+    found = node.atoms(sigmoid)
+    for one in sorted(found, key=sympy.default_sort_key):
+        mirrored = sigmoid(-one.args[0])
+        if mirrored in found and one.args[0].could_extract_minus_sign():
+            return node.xreplace({one: 1 - mirrored})
+    return None
+
+
 STABLE: tuple[Law, ...] = (
     Law("own kinks", "sqrt(u**2) = abs(u)", (sympy.Abs, sympy.sign), _own_kinks),
     Law("common number", "1/(2*u + 2*v) = 1/2/(u + v)", (Pow,), _primitive_base),
-    Law("hyperbolic", "exp(u) + exp(-u) = 2*cosh(u)", (Add,), _hyperbolic),
-    Law("expm1", "exp(u) - 1 = expm1(u)", (Add,), _exp_minus_one),
+    Law("hyperbolic", "exp(u) + exp(-u) = 2*cosh(u)", (Add,), _hyperbolic, opens=True),
+    Law("expm1", "exp(u) - 1 = expm1(u)", (Add,), _exp_minus_one, opens=True),
     Law("bias correction", "1 - c**u = -expm1(u*log(c))", (Add,), _one_minus_power),
     Law("reflected sigmoid", "1 - sigmoid(u) = sigmoid(-u)", (Add,), _one_minus_sigmoid),
     Law("softplus by parts", "relu(u) + softplus(-abs(u)) = softplus(u)", (Add,), _softplus_from_parts),
-    Law("sigmoid", "1/(1 + exp(-u)) = sigmoid(u)", (Pow,), _sigmoid_from_power),
-    Law("two-way softmax", "1/(exp(u) + exp(v)) = sigmoid(u - v)*exp(-u)", (Pow,), _exp_over_sum),
+    Law("sigmoid", "1/(1 + exp(-u)) = sigmoid(u)", (Pow,), _sigmoid_from_power, opens=True),
+    Law("two-way softmax", "1/(exp(u) + exp(v)) = sigmoid(u - v)*exp(-u)", (Pow,), _exp_over_sum, opens=True),
+    Law("one exponential", "exp(u)*exp(v) = exp(u + v)", (Mul,), _one_exponential, opens=True),
     Law("exponential into sigmoid", "exp(u)*sigmoid(-u) = sigmoid(u)", (Mul,), _fold_exp_sigmoid),
-    Law("tanh", "sinh(u)/cosh(u) = tanh(u)", (Mul,), _tanh_from_product),
-    Law("exprel", "expm1(u)/u = exprel(u)", (Mul,), _exprel),
-    Law("log of sum", "log(exp(u) + exp(v)) = u + softplus(v - u)", (log,), _log_of_sum),
-    Law("log of known", "log(sigmoid(u)) = -softplus(-u)", (log,), _log_of_known),
-    Law("log of product", "log(exp(u)*v) = u + log(v)", (log,), _log_of_product),
+    Law("tanh", "sinh(u)/cosh(u) = tanh(u)", (Mul,), _tanh_from_product, opens=True),
+    Law("exprel", "expm1(u)/u = exprel(u)", (Mul,), _exprel, opens=True),
+    Law("log of sum", "log(exp(u) + exp(v)) = u + softplus(v - u)", (log,), _log_of_sum, opens=True),
+    Law("log of known", "log(sigmoid(u)) = -softplus(-u)", (log,), _log_of_known, opens=True),
+    Law("log of product", "log(exp(u)*v) = u + log(v)", (log,), _log_of_product, opens=True),
     Law("log of number times", "log(3*cosh(u)) = log(3) + log(cosh(u))", (log,), _log_of_number_times),
-    Law("log1p", "log(1 + v) = log1p(v)", (log,), _log_one_plus),
-    Law("softplus", "log1p(exp(u)) = softplus(u)", (log1p,), _log1p_of_exp),
+    Law("log1p", "log(1 + v) = log1p(v)", (log,), _log_one_plus, opens=True),
+    Law("softplus", "log1p(exp(u)) = softplus(u)", (log1p,), _log1p_of_exp, opens=True),
 )
 
 TIDY: tuple[Law, ...] = (
@@ -367,7 +401,12 @@ TIDY: tuple[Law, ...] = (
     Law("choice of", "where(u > 0, u, 0) = relu(u)", (Where,), _where_is_known),
     Law("factor into choice", "u*where(v > 0, w, 0) = where(v > 0, u*w, 0)", (Mul,), _merge_where),
     Law("sum of choices", "where(u > 0, v, w) + where(u > 0, z, 1) = where(u > 0, v + z, w + 1)", (Add,), _add_where),
+    Law("common factor", "u*v + u*w = u*(v + w)", (Add,), _common_factor),
 )
 
+SHORT: tuple[Law, ...] = (
+    Law("both sigmoids", "sigmoid(u)*sigmoid(-u) = sigmoid(u)*(1 - sigmoid(u))", (Add, Mul), _both_sigmoids),
+)
+"""Rows for the last round only: they shorten at the price of what the stable laws keep."""
+
 ALL = STABLE + TIDY
-__all__ = ["ALL", "STABLE", "TIDY", "Access", "Delta", "Integer", "minimum"]

@@ -16,13 +16,15 @@ MOST_STEPS = 50
 class Law:
     """A row of a table: an identity, as text that can be read and tested, and the function that applies it at a node.
 
-    ``apply`` answers the new expression, or None where the law does not fit.
+    ``apply`` answers the new expression, or None where the law does not fit.  A definition is put in place of a name
+    that hides it where that lets a law fire that ``opens``.
     """
 
     name: str
     identity: str
     heads: tuple[type, ...]
     apply: Callable[[Expr], Expr | None]
+    opens: bool = False
 
 
 Laws = tuple[Law, ...]

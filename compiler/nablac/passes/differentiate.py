@@ -16,13 +16,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import sympy
 from sympy import Expr, S, Symbol
 
 from nablac.algebra.derivative import local_derivative
 from nablac.algebra.laws import ALL
 from nablac.algebra.pullback import Term, pullback, result_indices, without_product
-from nablac.algebra.rename import rename, taken_names
 from nablac.algebra.rewrite import rewrite
 from nablac.errors import DerivativeError
 from nablac.ir.equation import Equation, Origin, Program, Reduction
@@ -236,5 +234,3 @@ def _tangent(equation: Equation, names: dict[str, str], program: Program) -> lis
     origin = Origin(equation.origin.where, equation.origin.layer, "forward mode", equation.target).touched(*laws, *more)
     return [*before, Equation("", equation.indices, body, extents, reduction, origin)]
 
-
-__all__ = ["Differentiated", "forward", "rename", "reverse", "sympy", "taken_names"]

@@ -117,7 +117,12 @@ def _merged(body: tuple[Statement, ...], own: set[str]) -> tuple[Statement, ...]
         return tuple(kept)
 
     body = collect(body)
-    return mapped(body, lambda a: renaming.get(a, a)) if renaming else body
+    return renamed(body, renaming)
+
+
+def renamed(body: tuple[Statement, ...], names: Mapping[Access, Access]) -> tuple[Statement, ...]:
+    """The statements with registers renamed."""
+    return mapped(body, lambda a: names.get(a, a)) if names else body
 
 
 def _is_copy(s: Store) -> bool:

@@ -13,6 +13,7 @@ from sympy import Add, Expr, Mul, Pow, S, Symbol
 from sympy.logic.boolalg import Boolean
 
 from nablac.ir.functions import Access, Delta, Where, accesses
+from nablac.plan.localise import renamed
 from nablac.plan.loops import Loop, Mode, Pick, Statement, Store, stored, walk
 
 
@@ -36,6 +37,7 @@ def _lifted(
     """The loop without what does not change in it, and the stores of those values before it."""
     changing = {name for s in walk(loop.body) for name in stored(s)}
     lets: list[Statement] = []
+    same: dict[Access, Access] = {}
 
     def constant(e: Expr) -> bool:
         return loop.index not in e.free_symbols and not any(a.tensor in changing for a in accesses(e))
@@ -68,9 +70,10 @@ def _lifted(
         match s:
             case Store(target=target, value=value) if _is_made(s) and _alone(target, loop.body) and constant(value):
                 if value in known:
-                    raise AssertionError(f"{value} was lifted twice")
-                known[value] = target
-                lets.append(s)
+                    same[target] = known[value]
+                else:
+                    known[value] = target
+                    lets.append(s)
                 changing.discard(target.tensor)
             case Store(target=target, value=value, mode=mode):
                 kept.append(Store(target, visit(value), mode))
@@ -78,7 +81,7 @@ def _lifted(
                 kept.append(replace(s, value=visit(value)))
             case _:
                 kept.append(s)
-    return replace(loop, body=tuple(kept)), lets
+    return replace(loop, body=renamed(tuple(kept), same)), lets
 
 
 def _is_made(s: Store) -> bool:
@@ -134,6 +137,7 @@ def _shared(body: tuple[Statement, ...], fresh: Callable[[str], Access]) -> tupl
     if not repeated:
         return body
     named: dict[Expr, Access] = {}
+    same: dict[Access, Access] = {}
     out: list[Statement] = []
 
     def visit(e: Expr) -> Expr:
@@ -151,12 +155,15 @@ def _shared(body: tuple[Statement, ...], fresh: Callable[[str], Access]) -> tupl
 
     for s in body:
         if isinstance(s, Store):
-            if s.value in repeated and s.value not in named and _is_made(s):
-                named[s.value] = s.target
-                out.append(s)
+            if s.value in repeated and _is_made(s):
+                if s.value in named:
+                    same[s.target] = named[s.value]
+                else:
+                    named[s.value] = s.target
+                    out.append(s)
                 continue
             s = Store(s.target, visit(s.value), s.mode)
         elif isinstance(s, Pick):
             s = replace(s, value=visit(s.value))
         out.append(s)
-    return tuple(out)
+    return renamed(tuple(out), same)

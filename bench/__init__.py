@@ -1,0 +1,1 @@
+"""Benchmarks: generated modules against PyTorch in paired rounds, and the time that compiling takes."""

@@ -1,0 +1,70 @@
+"""passes/canonicalise: drop what no result needs, and put trivial equations into their readers.
+
+Requires: a checked program.
+Ensures: every equation reaches a result; none but results is a mere copy or a constant.
+
+    d_L[i] = 1/n; d_h[i, j] = d_z[i, j]; d_b[j] = sum[i](d_h[i, j])   ->   d_b[j] = sum[i](d_z[i, j])
+
+Leaves to others: everything that changes a formula.
+"""
+
+from __future__ import annotations
+
+from sympy import Expr, Symbol
+
+from nablac.algebra.laws import ALL
+from nablac.algebra.rename import inlined
+from nablac.algebra.rewrite import rewrite
+from nablac.ir.equation import Equation, Program
+from nablac.ir.functions import Access
+
+
+def canonicalise(program: Program) -> Program:
+    """The program without dead and trivial equations."""
+    return without_dead(_without_trivial(program))
+
+
+def without_dead(program: Program) -> Program:
+    """The program with only the equations and results' tensors that its results need; declared inputs stay."""
+    needed = set(program.results)
+    kept = []
+    for equation in reversed(program.equations):
+        if equation.target in needed:
+            needed.update(equation.sources)
+            kept.append(equation)
+    if len(kept) == len(program.equations):
+        return program
+    gone = {e.target for e in program.equations} - {e.target for e in kept}
+    return program.with_equations(reversed(kept), (t for t in program.tensors if t.name not in gone))
+
+
+def _without_trivial(program: Program) -> Program:
+    trivial: dict[str, Equation] = {}
+    equations = []
+    for equation in program.equations:
+        body = equation.body
+        for access in equation.reads:
+            if access.tensor in trivial:
+                body = inlined(body, trivial[access.tensor], access)
+        if body != equation.body:
+            body, laws = rewrite(body, ALL)
+            equation = equation.with_body(body, *laws)
+        if equation.target not in program.results and is_trivial(equation):
+            trivial[equation.target] = equation
+        equations.append(equation)
+    return program.with_equations(equations)
+
+
+def is_trivial(equation: Equation) -> bool:
+    """Whether an equation is a constant (extents allowed) or a number times one element at plain indices."""
+    if equation.reduction is not None:
+        return False
+    return _is_constant(equation.body) or _is_copy(equation.body.as_coeff_Mul()[1])
+
+
+def _is_constant(body: Expr) -> bool:
+    return not body.has(Access) and not any(s.is_positive is None for s in body.free_symbols)
+
+
+def _is_copy(body: Expr) -> bool:
+    return isinstance(body, Access) and all(isinstance(i, Symbol) for i in body.indices)

@@ -1,0 +1,150 @@
+"""passes/contract: a sum of a product of many factors becomes pairwise contractions in the cheapest order.
+
+Requires: products at rest.
+Ensures: a summed product has at most two groups of factors by index set; a factor that the sum does not run over
+stands outside it; a group of several factors beside another has an equation of its own.
+
+    y[i] = sum[j, k](A[i, j]*B[j, k]*x[k])   ->   y.1[j] = sum[k](B[j, k]*x[k]); y[i] = sum[j](A[i, j]*y.1[j])
+
+Leaves to the scheduler: recognising matrix products.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import opt_einsum
+from sympy import Expr, Mul, S, Symbol
+
+from nablac.algebra.laws import ALL
+from nablac.algebra.rename import index_symbols
+from nablac.algebra.rewrite import rewrite
+from nablac.ir.equation import Equation, Program, Reduction
+from nablac.ir.functions import Access, Delta
+from nablac.ir.tensor import Tensor
+
+NOMINAL = 64
+"""What a named extent, such as the batch, counts in the search for the cheapest order."""
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Factors with one set of indices."""
+
+    factor: Expr
+    indices: frozenset[Symbol]
+
+
+def contract(program: Program) -> Program:
+    """The program with its summed products taken apart pairwise."""
+    taken = set(program.declared)
+    equations: list[Equation] = []
+    tensors = list(program.tensors)
+    for equation in program.equations:
+        parts = _apart(equation, taken)
+        for part in parts[:-1]:
+            tensors.append(Tensor(part.target, part.shape))
+        equations += parts
+    return program.with_equations(equations, tensors if len(tensors) > len(program.tensors) else None)
+
+
+def _apart(equation: Equation, taken: set[str]) -> list[Equation]:
+    if equation.reduction is None or equation.reduction.kind != "sum" or not isinstance(equation.body, Mul):
+        return [equation]
+    if equation.body.has(Delta):
+        return [equation]
+    outside, groups = _grouped(equation)
+    made: list[Equation] = []
+    if outside != 1 and equation.indices:
+        name = _fresh(equation.target, taken)
+        inner = replace(equation, target=name, body=Mul(*(g.factor for g in groups)))
+        made += _apart(inner, taken)
+        ranges = tuple((i, equation.ranges[i]) for i in equation.indices)
+        body, _ = rewrite(outside * Access(name, *equation.indices), ALL)
+        return [*made, Equation(equation.target, equation.indices, body, ranges, None, equation.origin)]
+    if len(groups) < 2:
+        return [equation]
+    named = [_named(group, equation, taken, made) for group in groups]
+    return made + _pairwise(equation, named, outside, taken)
+
+
+def _grouped(equation: Equation) -> tuple[Expr, list[_Group]]:
+    """The factors the sum does not run over (but numbers and extents), and the others by index set, supersets first."""
+    outside: Expr = S.One
+    by_indices: dict[frozenset[Symbol], Expr] = {}
+    for factor in equation.body.args:
+        used = frozenset(index_symbols(factor))
+        if not used & set(equation.bound):
+            if used:
+                outside *= factor
+                continue
+            used = frozenset()
+        by_indices[used] = by_indices.get(used, S.One) * factor
+    plain = by_indices.pop(frozenset(), S.One)
+    groups: list[_Group] = []
+    for used in sorted(by_indices, key=lambda u: (-len(u), sorted(map(str, u)))):
+        host = next((n for n, g in enumerate(groups) if used <= g.indices), None)
+        if host is None:
+            groups.append(_Group(by_indices[used], used))
+        else:
+            groups[host] = _Group(groups[host].factor * by_indices[used], groups[host].indices)
+    if groups and plain != 1:
+        groups[-1] = _Group(groups[-1].factor * plain, groups[-1].indices)
+    return outside, groups
+
+
+def _named(group: _Group, equation: Equation, taken: set[str], made: list[Equation]) -> _Group:
+    """The group as one element, its own or that of a new elementwise equation (a number may stand before it)."""
+    if isinstance(group.factor.as_coeff_Mul()[1], Access):
+        return group
+    if isinstance(group.factor, Mul) and sum(1 for f in group.factor.args if index_symbols(f)) == 1:
+        plain = Mul(*(f for f in group.factor.args if not index_symbols(f)))
+        if isinstance(group.factor / plain, Access):
+            return group
+    name = _fresh(equation.target, taken)
+    indices = tuple(i for i in (*equation.indices, *equation.bound) if i in group.indices)
+    ranges = tuple((i, equation.ranges[i]) for i in indices)
+    made.append(Equation(name, indices, group.factor, ranges, None, equation.origin))
+    return _Group(Access(name, *indices), group.indices)
+
+
+def _pairwise(equation: Equation, groups: list[_Group], outside: Expr, taken: set[str]) -> list[Equation]:
+    if len(groups) == 2:
+        return [replace(equation, body=outside * groups[0].factor * groups[1].factor)]
+    made: list[Equation] = []
+    order = (*equation.indices, *equation.bound)
+    for step, (a, b) in enumerate(_path(equation, groups)):
+        first, second = groups[a], groups[b]
+        rest = [g for n, g in enumerate(groups) if n not in (a, b)]
+        used = first.indices | second.indices
+        later = frozenset().union(*(g.indices for g in rest), frozenset(equation.indices))
+        last = not rest
+        indices = equation.indices if last else tuple(i for i in order if i in used & later)
+        bound = tuple(i for i in equation.bound if i in used and i not in indices)
+        body = first.factor * second.factor * (outside if last else 1)
+        target = equation.target if last else _fresh(f"{equation.target}", taken)
+        ranges = tuple((i, equation.ranges[i]) for i in (*indices, *bound))
+        reduction = Reduction("sum", bound) if bound else None
+        made.append(Equation(target, indices, body, ranges, reduction, equation.origin))
+        groups = [*rest, _Group(Access(target, *indices), frozenset(indices))]
+        assert step < 1000
+    return made
+
+
+def _path(equation: Equation, groups: list[_Group]) -> list[tuple[int, ...]]:
+    """opt_einsum's order of contraction for nominal sizes."""
+    letters = {i: opt_einsum.get_symbol(n) for n, i in enumerate((*equation.indices, *equation.bound))}
+    sizes = {letters[i]: int(e) if e.is_Integer else NOMINAL for i, e in equation.extents}
+    terms = ["".join(sorted(letters[i] for i in g.indices)) for g in groups]
+    result = "".join(letters[i] for i in equation.indices)
+    shapes = [tuple(sizes[letter] for letter in term) for term in terms]
+    path, _ = opt_einsum.contract_path(",".join(terms) + "->" + result, *shapes, shapes=True, optimize="auto")
+    return list(path)
+
+
+def _fresh(base: str, taken: set[str]) -> str:
+    number = 1
+    while f"{base}.{number}" in taken:
+        number += 1
+    taken.add(f"{base}.{number}")
+    return f"{base}.{number}"

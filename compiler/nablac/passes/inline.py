@@ -1,0 +1,53 @@
+"""passes/inline: an elementwise equation with a single elementwise reader goes into it.
+
+Requires: canonical program.
+Ensures: no equation but a result, or one that a reduction, a gather or several equations read, stands alone
+without need.
+
+    h[i, j] = t[i, j] + b[j]; a[i, j] = relu(h[i, j])   ->   a[i, j] = relu(t[i, j] + b[j])
+
+Leaves to the scheduler: values read by a reduction, which it computes in the same loops where it can.
+"""
+
+from __future__ import annotations
+
+from nablac.algebra.cost import TRANSCENDENTAL, weight
+from nablac.algebra.laws import ALL
+from nablac.algebra.rename import inlined
+from nablac.algebra.rewrite import rewrite
+from nablac.ir.equation import Equation, Program
+
+LARGEST = 200
+"""The operations (by weight) beyond which a body does not grow."""
+
+
+def inline(program: Program) -> Program:
+    """The program with single-reader elementwise equations put into their readers."""
+    waiting: dict[str, Equation] = {}
+    equations = []
+    for equation in program.equations:
+        for access in equation.reads:
+            if access.tensor in waiting:
+                definition = waiting.pop(access.tensor)
+                body, laws = rewrite(inlined(equation.body, definition, access), ALL)
+                equation = equation.with_body(body, *definition.origin.laws, *laws)
+        if _goes_into_reader(equation, program):
+            waiting[equation.target] = equation
+        else:
+            equations.append(equation)
+    if len(equations) == len(program.equations):
+        return program
+    gone = {e.target for e in program.equations} - {e.target for e in equations}
+    return program.with_equations(equations, (t for t in program.tensors if t.name not in gone))
+
+
+def _goes_into_reader(equation: Equation, program: Program) -> bool:
+    readers = program.readers.get(equation.target, ())
+    if equation.reduction is not None or equation.target in program.results or len(readers) != 1:
+        return False
+    reader = readers[0]
+    uses = [a for a in reader.reads if a.tensor == equation.target]
+    if reader.reduction is not None or len(uses) != 1 or any(a.tensor != equation.target and a.has(uses[0]) for a in reader.reads):
+        return False
+    wider = len(reader.indices) > len(equation.indices)
+    return weight(equation.body) <= (TRANSCENDENTAL - 1 if wider else LARGEST)

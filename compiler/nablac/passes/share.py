@@ -1,0 +1,153 @@
+"""passes/share: what is computed already is read, not computed again.
+
+Requires: bodies at rest under the laws.
+Ensures: no two equations have the same meaning; no body holds another equation's body as a part; a transcendental
+function that two equations compute has an equation of its own.
+
+    p[i, j] = e[i, j]/s[i]; d[i, j] = 2*e[i, j]/s[i] - q[j]   ->   d[i, j] = 2*p[i, j] - q[j]
+
+Leaves to the scheduler: common subterms inside one loop body.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sympy import Expr, Function, Symbol, default_sort_key, exp, preorder_traversal
+
+from nablac.algebra.cost import TRANSCENDENTAL, weight
+from nablac.algebra.laws import ALL
+from nablac.algebra.match import Bindings, match
+from nablac.algebra.rename import index_symbols, normal_form
+from nablac.algebra.rewrite import rewrite
+from nablac.ir.equation import Equation, Origin, Program
+from nablac.ir.functions import Access
+from nablac.ir.tensor import Tensor
+
+LAW = "shared"
+
+
+def share(program: Program) -> Program:
+    """The program with equal equations merged and known values read."""
+    return _read_known(_merge_equal(_name_costly(_read_known(_merge_equal(program)))))
+
+
+def _merge_equal(program: Program) -> Program:
+    """Equations of one meaning become the first of them."""
+    first: dict[object, str] = {}
+    same: dict[str, str] = {}
+    equations = []
+    for equation in program.equations:
+        equation = _reading(equation, same)
+        key = normal_form(equation)
+        if key not in first:
+            first[key] = equation.target
+        elif equation.target not in program.results:
+            same[equation.target] = first[key]
+            continue
+        equations.append(equation)
+    if not same:
+        return program
+    return program.with_equations(equations, (t for t in program.tensors if t.name not in same))
+
+
+def _reading(equation: Equation, same: dict[str, str]) -> Equation:
+    renamed = {a: a.func(same[a.tensor], *a.indices) for a in equation.reads if a.tensor in same}
+    if not renamed:
+        return equation
+    # an access may hold a renamed one among its indices, so that one round may not do
+    while True:
+        body = equation.body.xreplace(renamed)
+        equation = replace(equation, body=body)
+        renamed = {a: a.func(same[a.tensor], *a.indices) for a in equation.reads if a.tensor in same}
+        if not renamed:
+            return equation
+
+
+def _read_known(program: Program) -> Program:
+    """Parts of a body that an earlier equation defines are read from it."""
+    known: list[Equation] = []
+    equations = []
+    for equation in program.equations:
+        for definition in known:
+            if set(definition.sources) <= set(equation.sources):
+                equation = _reading_from(equation, definition)
+        if equation.reduction is None and equation.indices and weight(equation.body) > 0:
+            known.append(equation)
+        equations.append(equation)
+    return program.with_equations(equations)
+
+
+def _reading_from(equation: Equation, definition: Equation) -> Equation:
+    variables = frozenset(definition.indices)
+    for node in list(preorder_traversal(equation.body)):
+        if type(node) is not type(definition.body):
+            continue
+        for bindings, rest in match(definition.body, node, variables):
+            if _fits(bindings, equation, definition):
+                element = Access(definition.target, *(bindings[i] for i in definition.indices))
+                put = element if rest is None else node.func(element, rest)
+                body, laws = rewrite(equation.body.xreplace({node: put}), ALL)
+                return equation.with_body(body, LAW, *laws)
+    return equation
+
+
+def _fits(bindings: Bindings, equation: Equation, definition: Equation) -> bool:
+    """Every index of the definition is bound, and a plain index runs over the same range."""
+    return all(
+        i in bindings and (not isinstance(bindings[i], Symbol) or equation.ranges.get(bindings[i]) == definition.ranges[i])
+        for i in definition.indices
+    )
+
+
+def _name_costly(program: Program) -> Program:
+    """Transcendental subterms that several equations compute get an equation before the first of them."""
+    users: dict[object, list[str]] = {}
+    for equation in program.equations:
+        for part in _costly(equation):
+            users.setdefault(normal_form(part), []).append(equation.target)
+    named: set[object] = set()
+    taken = set(program.declared)
+    equations, tensors = [], list(program.tensors)
+    for equation in program.equations:
+        for part in _costly(equation):
+            key = normal_form(part)
+            if len(set(users[key])) > 1 and key not in named and part.body != equation.body:
+                named.add(key)
+                name = _fresh(f"{equation.target}.{_word(part.body)}", taken)
+                equations.append(replace(part, target=name))
+                tensors.append(Tensor(name, part.shape))
+            elif part.body == equation.body:
+                named.add(key)
+        equations.append(equation)
+    return program.with_equations(equations, tensors) if len(equations) > len(program.equations) else program
+
+
+def _costly(equation: Equation) -> list[Equation]:
+    """The transcendental subterms of a body that depend on an index, each as an equation over the indices it needs."""
+    found = []
+    nodes = {n for n in preorder_traversal(equation.body) if isinstance(n, Function | exp)}
+    for node in sorted(nodes, key=default_sort_key):
+        used = index_symbols(node)
+        if weight(node) < TRANSCENDENTAL or not used or not used <= set(equation.ranges) or not node.has(Access):
+            continue
+        indices = tuple(i for i in (*equation.indices, *equation.bound) if i in used)
+        ranges = tuple((i, equation.ranges[i]) for i in indices)
+        origin = Origin(equation.origin.where, equation.origin.layer, "shared", equation.target)
+        found.append(Equation("", indices, node, ranges, None, origin))
+    return found
+
+
+def _word(body: Expr) -> str:
+    return type(body).__name__ if isinstance(body, Function) else "part"
+
+
+def _fresh(name: str, taken: set[str]) -> str:
+    fresh, number = name, 1
+    while fresh in taken:
+        number += 1
+        fresh = f"{name}_{number}"
+    taken.add(fresh)
+    return fresh
+
+

@@ -1,0 +1,210 @@
+"""passes/shift: sums of exponentials that are divided by, or whose logarithm is taken, are shifted by their maximum.
+
+    s[i] = sum[k](exp(z[i, k]))   ->   m[i] = max[k](z[i, k]); s'[i] = sum[k](exp(z[i, k] - m[i]))
+
+and s[i] is read as exp(m[i])*s'[i], so that log(s) becomes m + log(s') and exp(z)/s becomes exp(z - m)/s'.
+
+Requires: differentiation is over (the value does not depend on m, so its derivative need not see it).
+Ensures: in every quotient and logarithm of such a sum, each exponent is at most 0 for the largest term.
+Leaves to others: sums that are only added and multiplied; the exponents of those overflow only where the value does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sympy import Add, Expr, Mul, Symbol, exp, log
+
+from nablac.algebra.laws import ALL
+from nablac.algebra.rename import index_symbols, inlined, normal_form
+from nablac.algebra.rewrite import rewrite
+from nablac.ir.equation import Equation, Program, Reduction
+from nablac.ir.functions import Access, accesses
+from nablac.ir.tensor import Tensor
+
+LAW = "log-sum-exp shift"
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    """A tensor that is read as its definition: no equation of its own is left unless it is a result."""
+
+    equation: Equation
+
+
+def shift(program: Program) -> Program:
+    """The program with its normalised sums of exponentials shifted."""
+    if not any(e.reduction and e.reduction.kind == "sum" and _written_out(e, program).has(exp) for e in program.equations):
+        return program
+    return _Shifting(program).run()
+
+
+class _Shifting:
+    """The state of the pass: what is read as its definition, the maxima by their meaning, the equations so far."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.read_as: dict[str, _Scaled] = {}
+        self.maxima: dict[object, str] = {}
+        self.equations: list[Equation] = []
+        self.tensors = {t.name: t for t in program.tensors}
+        self.divisors = _divisors(program)
+        self.wanted = self._wanted()
+
+    def run(self) -> Program:
+        for equation in self.program.equations:
+            self.take(equation)
+        defined = {e.target for e in self.equations} | {t.name for t in self.program.tensors if t.name not in self.program.defined}
+        tensors = [t for t in self.tensors.values() if t.name in defined]
+        return self.program.with_equations(self.equations, tensors)
+
+    def _wanted(self) -> set[object]:
+        """The exponents, by meaning, of the sums that are divided by or whose logarithm is taken."""
+        wanted = set()
+        for equation in self.program.equations:
+            if equation.target in self.divisors and equation.reduction and equation.reduction.kind == "sum":
+                split = _split(replace(equation, body=_written_out(equation, self.program)))
+                if split is not None:
+                    wanted.add(normal_form(_maximum(equation, split[0], "")))
+        return wanted
+
+    def take(self, equation: Equation) -> None:
+        """Put definitions in, then shift a sum, or keep an equation that is now unbalanced for its readers."""
+        body = equation.body
+        if equation.reduction is not None and equation.reduction.kind == "sum" and self.wanted:
+            body = self._with_exponentials(equation)
+        while True:
+            hidden = [a for a in accesses(body) if a.tensor in self.read_as]
+            if not hidden:
+                break
+            body = inlined(body, self.read_as[hidden[0].tensor].equation, hidden[0])
+        new, laws = rewrite(body, ALL)
+        changed = equation.with_body(new, LAW, *laws) if new != equation.body else equation
+        if changed.reduction is not None and changed.reduction.kind == "sum":
+            split = _split(changed)
+            if split is not None and normal_form(_maximum(changed, split[0], "")) in self.wanted:
+                self._shifted(changed, *split)
+                return
+        elif changed.reduction is None and self._is_unbalanced(new):
+            self.read_as[changed.target] = _Scaled(changed)
+            if changed.target in self.program.results:
+                self.equations.append(changed)
+            return
+        self.equations.append(changed)
+
+    def _with_exponentials(self, equation: Equation) -> Expr:
+        """The body written out, where that makes it a wanted sum of exponentials."""
+        body = _written_out(equation, self.program, self.read_as)
+        split = _split(replace(equation, body=body))
+        if split is not None and normal_form(_maximum(equation, split[0], "")) in self.wanted:
+            return body
+        return equation.body
+
+    def _shifted(self, equation: Equation, exponent: Expr, outside: Expr, rest: Expr) -> None:
+        """m = max(exponent); s' = sum(exp(exponent - m)*rest); s = exp(m + outside)*s'."""
+        largest = Access(self._maximum_of(equation, exponent), *equation.indices)
+        name = self._fresh(f"{equation.target}.scaled")
+        inside = exp(exponent - largest) * rest
+        origin = equation.origin.touched(LAW)
+        self._define(replace(equation, target=name, body=inside, origin=origin), equation.shape)
+        ranges = tuple((i, equation.ranges[i]) for i in equation.indices)
+        body, laws = rewrite(exp(largest + outside) * Access(name, *equation.indices), ALL)
+        whole = Equation(equation.target, equation.indices, body, ranges, None, origin.touched(*laws))
+        self.read_as[equation.target] = _Scaled(whole)
+        if equation.target in self.program.results:
+            self.equations.append(whole)
+
+    def _maximum_of(self, equation: Equation, exponent: Expr) -> str:
+        """The name of the tensor of the exponents' maximum, defined when first wanted, one index after another."""
+        key = normal_form(_maximum(equation, exponent, ""))
+        if key not in self.maxima:
+            name = self.maxima[key] = self._fresh(f"{equation.target}.max")
+            body, kept = exponent, list(equation.bound)
+            while len(kept) > 1:
+                last = kept.pop()
+                part = self._fresh(f"{name}.{last}")
+                self._define(_largest(equation, part, (*equation.indices, *kept), last, body), None)
+                body = Access(part, *equation.indices, *kept)
+            self._define(_largest(equation, name, equation.indices, kept[0], body), None)
+        return self.maxima[key]
+
+    def _define(self, equation: Equation, shape: tuple[Expr, ...] | None) -> None:
+        self.equations.append(equation)
+        self.tensors[equation.target] = Tensor(equation.target, shape or equation.shape)
+
+    def _fresh(self, name: str) -> str:
+        fresh, number = name, 1
+        while fresh in self.tensors:
+            number += 1
+            fresh = f"{name}_{number}"
+        return fresh
+
+    def _is_unbalanced(self, body: Expr) -> bool:
+        """Whether a factor exp(w) is left in which a maximum does not stand against an exponent of its sum."""
+        largest = set(self.maxima.values())
+        for factor in Mul.make_args(body):
+            if isinstance(factor, exp):
+                parts = {a: factor.args[0].coeff(a) for a in accesses(factor.args[0]) if a.tensor in largest}
+                if parts and not (set(parts.values()) == {-1} and factor.args[0] + Add(*parts) != 0):
+                    return True
+        return False
+
+
+def _split(equation: Equation) -> tuple[Expr, Expr, Expr] | None:
+    """A sum's body exp(w)*rest as (the terms of w that the sum runs over, the others, rest)."""
+    for factor in Mul.make_args(equation.body):
+        if isinstance(factor, exp):
+            terms = Add.make_args(factor.args[0])
+            over = set(equation.bound)
+            inside = Add(*(t for t in terms if index_symbols(t) & over))
+            if inside != 0:
+                return inside, factor.args[0] - inside, equation.body / factor
+    return None
+
+
+def _maximum(equation: Equation, exponent: Expr, name: str) -> Equation:
+    """The maximum of an exponent over a sum's indices, as one equation to compare meanings by.
+
+    Indices of the sum that the exponent does not depend on are left out.
+    """
+    used = index_symbols(exponent)
+    indices = tuple(i for i in equation.indices if i in used)
+    bound = tuple(i for i in equation.bound if i in used)
+    ranges = tuple((i, equation.ranges[i]) for i in (*indices, *bound))
+    return Equation(name, indices, exponent, ranges, Reduction("max", bound))
+
+
+def _largest(equation: Equation, name: str, indices: tuple[Symbol, ...], over: Symbol, body: Expr) -> Equation:
+    ranges = tuple((i, equation.ranges[i]) for i in (*indices, over))
+    return Equation(name, indices, body, ranges, Reduction("max", (over,)), equation.origin.touched(LAW))
+
+
+def _divisors(program: Program) -> set[str]:
+    """Tensors that some body, written out, divides by or takes the logarithm of."""
+    found: set[str] = set()
+    for equation in program.equations:
+        body = _written_out(equation, program)
+        for node in body.atoms(log):
+            found.update(a.tensor for f in Mul.make_args(node.args[0]) for a in accesses(f.as_base_exp()[0])
+                         if isinstance(f.as_base_exp()[0], Access))
+        for power in body.atoms(type(Symbol("x") ** 2)):
+            if power.exp.is_negative:
+                found.update(a.tensor for f in Mul.make_args(power.base) for a in [f.as_base_exp()[0]] if isinstance(a, Access))
+    return found
+
+
+def _written_out(equation: Equation, program: Program, but: object = ()) -> Expr:
+    """The body with elementwise definitions that are products with an exponential put in."""
+    body = equation.body
+    for _ in range(4):
+        hidden = [a for a in accesses(body) if a.tensor not in but and _is_exponential(program.defined.get(a.tensor))]  # type: ignore[operator]
+        if not hidden:
+            return body
+        for access in hidden:
+            body = inlined(body, program.defined[access.tensor], access)
+    return body
+
+
+def _is_exponential(definition: Equation | None) -> bool:
+    return definition is not None and definition.reduction is None and any(
+        isinstance(f, exp) for f in Mul.make_args(definition.body))
