@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,17 @@ import sympy
 from sympy import Rational, exp, log, sqrt
 
 from nablac.emit.numpy_printer import numpy_function
+from nablac.errors import Place
 from nablac.ir import functions as f
+from nablac.ir.declare import parse_declaration
 from nablac.ir.equation import Equation, Program, Reduction
 from nablac.ir.functions import Access, Delta, IntAccess, Where
 from nablac.ir.index import extent, index
 from nablac.ir.interpret import interpret
+from nablac.ir.parse import parse_equations
+from nablac.ir.syntax import lines_of
 from nablac.ir.tensor import Kind, Role, Tensor
+from nablac.pipeline import forward_program
 
 i, j, k, p, q, u, v, c, o = map(index, "ijkpquvco")
 n = extent("n")
@@ -321,3 +328,20 @@ def test_long_statements_are_broken() -> None:
     prog = program((X,), equation("h", (i, k), body, R))
     text = agrees(prog)
     assert max(map(len, text.splitlines())) <= 116
+
+
+def test_the_language_page_plain_and_optimised() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "equations.md").read_text(encoding="utf-8")
+    declarations, equations = (
+        "".join(re.findall(rf"```{k}\n(.*?)```", page, re.S)) for k in ("declarations", "equations")
+    )
+    declared = {}
+    for line in declarations.splitlines():
+        name, text = line.split("#")[0].split(":")
+        declared[name] = parse_declaration(name, text.strip(), Role.INPUT)
+    parsed = parse_equations(list(lines_of(equations, Place("page"))), declared)
+    results = tuple(e.target for e in parsed.equations if "." not in e.target)
+    prog = Program("page", (*declared.values(), *parsed.tensors), parsed.equations, results, "float64")
+    text = agrees(prog)
+    assert "h_sum = x @ W.T" in text
+    agrees(forward_program(prog, results)[-1].program)

@@ -72,7 +72,7 @@ def _next(waiting: Sequence[Pair], summed: Mapping[Symbol, Expr]) -> tuple[Pair,
     """The pair that is cheapest to solve, and the index to solve for: plain indices first, then affine ones."""
     for pair in waiting:
         if pair.right in summed:
-            return pair, pair.right  # type: ignore[return-value]
+            return pair, pair.right
     for pair in waiting:
         found = [s for s in summed if _coefficient(pair.right, s) in (1, -1) and not pair.left.has(s)]
         if found:

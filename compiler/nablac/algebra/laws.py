@@ -86,20 +86,21 @@ def _log_of_product(node: Expr) -> Expr | None:
 
 
 def _log_of_sum(node: Expr) -> Expr | None:
+    """Terms c*exp(u) and positive numbers, one after another: log(exp(u) + exp(v)) = u + softplus(v - u)."""
     terms = Add.make_args(node.args[0])
-    found = _exponentials(terms)
-    if len(terms) != 2 or not found:
+    numbers = [t for t in terms if t.is_number]
+    found = _exponentials(t for t in terms if not t.is_number)
+    if len(terms) < 2 or not found or len(found) + len(numbers) != len(terms):
         return None
-    if len(found) == 2:
-        (_, c, u), (_, d, v) = found
-        return u + softplus(v - u) if c == d == 1 else None
-    term, c, u = found[0]
-    other = terms[1] if terms[0] is term else terms[0]
-    if other == 1:
-        return {S.One: softplus(u), S.NegativeOne: log1mexp(-u)}.get(c)
-    if c == 1 and other.is_Number and other.is_positive:
-        return log(other) + softplus(u - log(other))
-    return None
+    if len(terms) == 2 and numbers == [S.One] and found[0][1] == -1:
+        return log1mexp(-found[0][2])
+    if any(c.is_negative for _, c, _ in found) or not all(c.is_positive for c in numbers):
+        return None
+    exponents = [log(c) for c in numbers] + [u + log(c) for _, c, u in found]
+    total = exponents[0]
+    for exponent in exponents[1:]:
+        total = total + softplus(exponent - total)
+    return total
 
 
 def _log_of_number_times(node: Expr) -> Expr | None:
@@ -168,6 +169,17 @@ def _one_minus_sigmoid(node: Expr) -> Expr | None:
         c, rest = term.as_coeff_Mul()
         if isinstance(rest, sigmoid) and c == -number:
             return Add(*(a for a in node.args if a not in (term, number))) + number * sigmoid(-rest.args[0])
+    return None
+
+
+def _tanh_from_sigmoid(node: Expr) -> Expr | None:
+    number = next((a for a in node.args if a.is_Number), None)
+    if number is None:
+        return None
+    for term in node.args:
+        c, rest = term.as_coeff_Mul()
+        if isinstance(rest, sigmoid) and c == -2 * number:
+            return Add(*(a for a in node.args if a not in (term, number))) - number * tanh(rest.args[0] / 2)
     return None
 
 
@@ -380,6 +392,7 @@ STABLE: tuple[Law, ...] = (
     Law("expm1", "exp(u) - 1 = expm1(u)", (Add,), _exp_minus_one, opens=True),
     Law("bias correction", "1 - c**u = -expm1(u*log(c))", (Add,), _one_minus_power),
     Law("reflected sigmoid", "1 - sigmoid(u) = sigmoid(-u)", (Add,), _one_minus_sigmoid),
+    Law("tanh from sigmoid", "2*sigmoid(2*u) - 1 = tanh(u)", (Add,), _tanh_from_sigmoid, opens=True),
     Law("softplus by parts", "relu(u) + softplus(-abs(u)) = softplus(u)", (Add,), _softplus_from_parts),
     Law("sigmoid", "1/(1 + exp(-u)) = sigmoid(u)", (Pow,), _sigmoid_from_power, opens=True),
     Law("two-way softmax", "1/(exp(u) + exp(v)) = sigmoid(u - v)*exp(-u)", (Pow,), _exp_over_sum, opens=True),

@@ -237,7 +237,7 @@ class Expressions:
         if isinstance(e, Symbol):
             return self._symbol(e, layout)
         if isinstance(e, Add):
-            terms = sorted(e.args, key=lambda term: (term.is_number, term.could_extract_minus_sign()))
+            terms = sorted(e.args, key=lambda term: (term.could_extract_minus_sign(), term.is_number))
             text = self.integer(terms[0], layout).inside(SUM)
             for term in terms[1:]:
                 negative = term.could_extract_minus_sign()
@@ -289,6 +289,11 @@ class Expressions:
         for place, indices in takes:
             text += f".take({indices}, axis={place})"
         return aligned(text, tuple(axes), layout)
+
+    def own_order(self, a: Access, layout: Axes) -> Axes | None:
+        """The axes that an access has by itself, so that printed in this layout nothing is transposed."""
+        axes = tuple(i for e in a.indices for i in self._indices(e, layout))
+        return axes if len(axes) == len(set(axes)) else None
 
     def _indices(self, e: Expr, layout: Axes) -> list[Symbol]:
         """The loop indices an index expression depends on, in the layout's order."""

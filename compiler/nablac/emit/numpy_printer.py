@@ -59,10 +59,10 @@ def numpy_function(program: Program, outputs: Sequence[str]) -> NumpyText:
         sizes.append(f"{printer.extents[s]} = {names[tensor.name]}.shape[{tensor.shape.index(s)}]")
     if printer.warns:
         lines = ['with np.errstate(all="ignore"):', *(f"    {line}" for line in lines)]
-    result = ", ".join(f'"{name}": {_as_array(program, name, names)}' for name in outputs)
+    lines += _returned([f'"{name}": {_as_array(program, name, names)}' for name in outputs])
     inputs = tuple(t.name for t in given if t.name in read)
     helpers = tuple(text for name, text in HELPERS.items() if name in printer.helpers)
-    return NumpyText(helpers, ("p", *(names[t] for t in inputs)), inputs, (*sizes, *lines, f"return {{{result}}}"))
+    return NumpyText(helpers, ("p", *(names[t] for t in inputs)), inputs, (*sizes, *lines))
 
 
 def needed(program: Program, outputs: Iterable[str]) -> tuple[Equation, ...]:
@@ -110,6 +110,11 @@ def _statement(target: str, value: str) -> list[str]:
         return [line]
     inner = textwrap.wrap(value, WIDTH - 4, break_long_words=False, break_on_hyphens=False)
     return [f"{target} = (", *(f"    {part}" for part in inner), ")"]
+
+
+def _returned(items: list[str]) -> list[str]:
+    line = f"return {{{', '.join(items)}}}"
+    return [line] if len(line) <= WIDTH else ["return {", *(f"    {item}," for item in items), "}"]
 
 
 # --- equations --------------------------------------------------------------------------------------------------------
@@ -215,9 +220,9 @@ def _contraction(equation: Equation, printer: Expressions, factors: list[Expr]) 
 
 
 def _operand(x: Expr, span: Axes, printer: Expressions) -> tuple[Text, Axes]:
-    """A factor as an array, and its axes: a plain access in its own order, so that nothing is transposed."""
-    if isinstance(x, Access) and set(x.indices) == set(span) and len(x.indices) == len(span):
-        span = tuple(x.indices)
+    """A factor as an array, and its axes: those of an access in its own order, so that nothing is transposed."""
+    if isinstance(x, Access):
+        span = printer.own_order(x, span) or span
     return printer.strong(x, span), span
 
 

@@ -1,4 +1,4 @@
-"""ir/declare: a declaration's text -> a tensor: ``real[n, 5]``, ``label[n, 4]``, ``int[n]``, ``real[13] ~ normal(0, 0.1)``.
+"""ir/declare: a declaration's text -> a tensor: ``real[n, 5]``, ``label[n, 4]``, ``real[13] ~ normal(0, 0.1)``.
 
 The last entry of a label is its number of classes; its shape is the rest.  An initialiser is reduced to one of three,
 ``constant(c)``, ``uniform(low, high)`` and ``normal(mean, deviation)``, so that what follows knows no others.
@@ -150,14 +150,16 @@ def parse_initialiser(name: str, text: str, where: Place | None) -> tuple[str, t
             where=where,
             remedy=f"did you mean '{close[0]}'?" if close else None,
         )
-    count = INITIALISERS[kind][0]
-    if len(numbers) != count:
+    counts = INITIALISERS[kind][0]
+    if len(numbers) not in counts:
+        takes = " or ".join(str(c or "no") for c in counts)
         raise ParseError(
-            f"initialiser '{kind}' takes {count or 'no'} number{'' if count == 1 else 's'}",
+            f"initialiser '{kind}' takes {takes} number{'' if counts[-1] == 1 else 's'}",
             found=text.strip(),
             where=where,
         )
-    if kind == "normal" and numbers[1] < 0 or kind == "uniform" and numbers[0] > numbers[1]:
+    swapped = {"normal": lambda: numbers[1] < 0, "uniform": lambda: numbers[0] > numbers[1]}
+    if kind in swapped and swapped[kind]():
         raise ParseError(
             f"initialiser '{kind}' has its numbers the wrong way round",
             found=text.strip(),
@@ -204,16 +206,16 @@ def _normal(deviation: float) -> Initialiser:
     return Initialiser("normal", (Integer(0), Rational(repr(deviation))))
 
 
-INITIALISERS: dict[str, tuple[int, Callable[..., Initialiser]]] = {
-    "zeros": (0, lambda fan_in, fan_out: Initialiser("constant", (Integer(0),))),
-    "ones": (0, lambda fan_in, fan_out: Initialiser("constant", (Integer(1),))),
-    "constant": (1, lambda fan_in, fan_out, value: Initialiser("constant", (value,))),
-    "uniform": (2, lambda fan_in, fan_out, low, high: Initialiser("uniform", (low, high))),
-    "normal": (2, lambda fan_in, fan_out, mean, deviation: Initialiser("normal", (mean, deviation))),
-    "fan_in_uniform": (0, lambda fan_in, fan_out: _uniform(1 / math.sqrt(fan_in))),
-    "he_normal": (0, lambda fan_in, fan_out: _normal(math.sqrt(2 / fan_in))),
-    "he_uniform": (0, lambda fan_in, fan_out: _uniform(math.sqrt(6 / fan_in))),
-    "glorot_normal": (0, lambda fan_in, fan_out: _normal(math.sqrt(2 / (fan_in + fan_out)))),
-    "glorot_uniform": (0, lambda fan_in, fan_out: _uniform(math.sqrt(6 / (fan_in + fan_out)))),
+INITIALISERS: dict[str, tuple[tuple[int, ...], Callable[..., Initialiser]]] = {
+    "zeros": ((0,), lambda fan_in, fan_out: Initialiser("constant", (Integer(0),))),
+    "ones": ((0,), lambda fan_in, fan_out: Initialiser("constant", (Integer(1),))),
+    "constant": ((1,), lambda fan_in, fan_out, value: Initialiser("constant", (value,))),
+    "uniform": ((2,), lambda fan_in, fan_out, low, high: Initialiser("uniform", (low, high))),
+    "normal": ((2,), lambda fan_in, fan_out, mean, deviation: Initialiser("normal", (mean, deviation))),
+    "fan_in_uniform": ((0, 1), lambda fan_in, fan_out, own=None: _uniform(1 / math.sqrt(own or fan_in))),
+    "he_normal": ((0,), lambda fan_in, fan_out: _normal(math.sqrt(2 / fan_in))),
+    "he_uniform": ((0,), lambda fan_in, fan_out: _uniform(math.sqrt(6 / fan_in))),
+    "glorot_normal": ((0,), lambda fan_in, fan_out: _normal(math.sqrt(2 / (fan_in + fan_out)))),
+    "glorot_uniform": ((0,), lambda fan_in, fan_out: _uniform(math.sqrt(6 / (fan_in + fan_out)))),
 }
 """How a parameter may start: how many numbers it takes, and what it is, given the fans."""

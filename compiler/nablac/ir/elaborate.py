@@ -38,20 +38,31 @@ BUILT_IN = frozenset({"where", "delta", "clamp", "max", "min", "pi", *REDUCERS, 
 class Names:
     """What the names in a text mean: tensors (by the name they are written with), numbers, and functions.
 
-    ``targets`` gives a target another name than it is written with; ``taken`` holds names that are used elsewhere.
+    ``rename`` gives a target another name than it is written with; ``taken`` holds names that are used elsewhere; a
+    ``sealed`` text, such as the library's, does not see the extents' names.
     """
 
     tensors: Mapping[str, Tensor]
     constants: Mapping[str, Expr] = field(default_factory=dict)
     functions: Mapping[str, FunctionText] = field(default_factory=dict)
-    targets: Mapping[str, str] = field(default_factory=dict)
+    rename: Callable[[str], str] = str
     taken: frozenset[str] = frozenset()
     layer: str | None = None
+    sealed: bool = False
 
-    def extents(self) -> dict[str, Expr]:
-        """The named extents of all shapes: they are integers that an equation may use."""
+    def all_extents(self) -> dict[str, Expr]:
+        """The named extents of all shapes."""
         shapes = [axis for tensor in self.tensors.values() for axis in tensor.shape]
         return {s.name: s for axis in shapes for s in axis.free_symbols if isinstance(s, Symbol)}
+
+    def extents(self) -> dict[str, Expr]:
+        """Those that the text may use: they are integers."""
+        return {} if self.sealed else self.all_extents()
+
+    def reserved(self) -> frozenset[str]:
+        """Names that no index's symbol gets, so that a name has one meaning in the whole program."""
+        own = {tensor.name for tensor in self.tensors.values()}
+        return self.taken | own | set(self.tensors) | set(self.all_extents())
 
 
 @dataclass(frozen=True)
@@ -86,8 +97,8 @@ class _Elaborator:
 
     def __init__(self, text: EquationText, names: Names) -> None:
         self.text, self.names, self.line = text, names, text.line
-        self.target = names.targets.get(text.target, text.target)
-        self.extents = names.extents()
+        self.target = names.rename(text.target)
+        self.extents, self.reserved = names.extents(), names.reserved()
         self.count = self.depth = 0
         self.power = 1
         self.guards: tuple[Expr, ...] = ()
@@ -194,7 +205,7 @@ class _Elaborator:
             if None in self.text.indices:
                 raise ParseError("nothing says how many indices '...' stands for", where=self.line.where)
             return ()
-        names = fresh_names(used | {i for i in self.text.indices if i} | set(self.extents) | set(self.names.tensors))
+        names = fresh_names(used | {i for i in self.text.indices if i} | self.reserved)
         return tuple(next(names) for _ in range(next(iter(found))))
 
     def _extent(self, node: ast.expr) -> Expr:
@@ -217,7 +228,7 @@ class _Elaborator:
         indices, made = dict(scope.indices), []
         for name in names:
             self._check_index(name, indices, where)
-            taken = {b.symbol.name for b in self.active}
+            taken = self.reserved | {b.symbol.name for b in self.active}
             symbol = name if name not in taken else next(n for n in _numbered(name) if n not in taken)
             binder = Binder(index(symbol), where, len(self.binders) + len(made))
             if name in self.stated_names():
@@ -248,8 +259,6 @@ class _Elaborator:
             what = "a name of the language"
         elif name in self.extents:
             what = "an extent"
-        elif name in self.names.constants:
-            what = "a number"
         elif tensor is not None and not tensor.shape:
             what = "a scalar"
         if what is not None:
@@ -680,8 +689,8 @@ class _Elaborator:
             return None  # type: ignore[return-value]
         free = body.free_symbols
         indices = tuple(b for b in self.active if b.symbol in free and b not in bound)
-        taken = {*self.lifted, *self.names.taken, *(t.name for t in self.names.tensors.values())}
-        name = next(n for n in _numbered(f"{self.target}.{label}") if n not in taken)
+        candidates = _numbered(f"{self.target}.{label}")
+        name = next(n for n in candidates if n not in self.lifted and n not in self.reserved)
         self._draft(name, indices, body, kind, bound, where)
         integer = kind in ("argmax", "argmin") or (isinstance(body, IntAccess) and kind in ("max", "min"))
         self.lifted.add(name)

@@ -59,7 +59,7 @@ class Where(Expr):
     is_commutative = True
     is_real = True
 
-    def __new__(cls, condition: Boolean, a: Expr, b: Expr) -> Expr:  # type: ignore[misc]
+    def __new__(cls, condition: Boolean, a: Expr, b: Expr) -> Expr:
         condition, a, b = sympy.sympify(condition), sympy.sympify(a), sympy.sympify(b)
         if condition is S.true or a == b:
             return a
@@ -82,7 +82,7 @@ class Delta(Expr):
     is_integer = True
     is_nonnegative = True
 
-    def __new__(cls, a: Expr | int, b: Expr | int) -> Expr:  # type: ignore[misc]
+    def __new__(cls, a: Expr | int, b: Expr | int) -> Expr:
         a, b = sympy.sympify(a), sympy.sympify(b)
         difference = a - b
         if difference == 0:
@@ -124,7 +124,7 @@ class relu(Defined):  # noqa: N801 - named as in the language
     """max(x, 0), with relu'(0) = 0."""
 
     @classmethod
-    def definition(cls, x: Expr) -> Expr:  # type: ignore[override]
+    def definition(cls, x: Expr) -> Expr:
         return Where(x > 0, x, S.Zero)
 
     @classmethod
@@ -138,7 +138,7 @@ class sign(Defined):  # noqa: N801
     """-1, 0 or 1, with sign' = 0 everywhere."""
 
     @classmethod
-    def definition(cls, x: Expr) -> Expr:  # type: ignore[override]
+    def definition(cls, x: Expr) -> Expr:
         return Where(x > 0, S.One, Where(x < 0, S.NegativeOne, S.Zero))
 
     @classmethod
@@ -154,7 +154,7 @@ class absolute(Defined):  # noqa: N801
     """|x|, with abs'(0) = 0."""
 
     @classmethod
-    def definition(cls, x: Expr) -> Expr:  # type: ignore[override]
+    def definition(cls, x: Expr) -> Expr:
         return x * sign(x)
 
     @classmethod
@@ -175,7 +175,7 @@ class maximum(Defined):  # noqa: N801
     """The larger of two, the first at a tie, which then takes the gradient."""
 
     @classmethod
-    def definition(cls, a: Expr, b: Expr) -> Expr:  # type: ignore[override]
+    def definition(cls, a: Expr, b: Expr) -> Expr:
         return Where(a >= b, a, b)
 
     @classmethod
@@ -189,7 +189,7 @@ class minimum(Defined):  # noqa: N801
     """The smaller of two, the first at a tie, which then takes the gradient."""
 
     @classmethod
-    def definition(cls, a: Expr, b: Expr) -> Expr:  # type: ignore[override]
+    def definition(cls, a: Expr, b: Expr) -> Expr:
         return Where(a <= b, a, b)
 
     @classmethod
@@ -203,7 +203,7 @@ class floor(Defined):  # noqa: N801
     """The largest integer that is not larger, with floor' = 0 everywhere."""
 
     @classmethod
-    def definition(cls, x: Expr) -> Expr:  # type: ignore[override]
+    def definition(cls, x: Expr) -> Expr:
         return sympy.floor(x)
 
     def fdiff(self, argindex: int = 1) -> Expr:
@@ -231,7 +231,7 @@ class sigmoid(Defined):  # noqa: N801
     """1/(1 + exp(-x))."""
 
     @classmethod
-    def definition(cls, x: Expr) -> Expr:  # type: ignore[override]
+    def definition(cls, x: Expr) -> Expr:
         return 1 / (1 + exp(-x))
 
     @classmethod
@@ -246,7 +246,7 @@ class softplus(Defined):  # noqa: N801
     """log(1 + exp(x))."""
 
     @classmethod
-    def definition(cls, x: Expr) -> Expr:  # type: ignore[override]
+    def definition(cls, x: Expr) -> Expr:
         return log(1 + exp(x))
 
     def _eval_is_positive(self) -> bool:
@@ -257,7 +257,7 @@ class expm1(Defined):  # noqa: N801
     """exp(x) - 1."""
 
     @classmethod
-    def definition(cls, x: Expr) -> Expr:  # type: ignore[override]
+    def definition(cls, x: Expr) -> Expr:
         return exp(x) - 1
 
     @classmethod
@@ -269,7 +269,7 @@ class log1p(Defined):  # noqa: N801
     """log(1 + x)."""
 
     @classmethod
-    def definition(cls, x: Expr) -> Expr:  # type: ignore[override]
+    def definition(cls, x: Expr) -> Expr:
         return log(1 + x)
 
     @classmethod
@@ -281,7 +281,7 @@ class logcosh(Defined):  # noqa: N801
     """log(cosh(x))."""
 
     @classmethod
-    def definition(cls, x: Expr) -> Expr:  # type: ignore[override]
+    def definition(cls, x: Expr) -> Expr:
         return log(sympy.cosh(x))
 
 
@@ -289,7 +289,7 @@ class log1mexp(Defined):  # noqa: N801
     """log(1 - exp(-x)) for x > 0."""
 
     @classmethod
-    def definition(cls, x: Expr) -> Expr:  # type: ignore[override]
+    def definition(cls, x: Expr) -> Expr:
         return log(1 - exp(-x))
 
 
@@ -297,7 +297,7 @@ class exprel(Defined):  # noqa: N801
     """The k-th derivative of (exp(x) - 1)/x, whose singularity at 0 is removable (the value there is 1/(k+1))."""
 
     @classmethod
-    def definition(cls, x: Expr, order: Expr = S.Zero) -> Expr:  # type: ignore[override]
+    def definition(cls, x: Expr, order: Expr = S.Zero) -> Expr:
         t = Symbol("t", real=True)
         return sympy.diff((exp(t) - 1) / t, (t, int(order))).subs(t, x)
 

@@ -35,15 +35,32 @@ class Arithmetic:
 
 
 def _erf(x: Array) -> Array:
-    if np.iscomplexobj(x):
-        return np.vectorize(lambda z: complex(mpmath.erf(z)), otypes=[complex])(x)
+    if np.iscomplexobj(x):  # extra digits: the imaginary part may be far below the real one
+        with mpmath.workdps(60):
+            return np.vectorize(lambda z: complex(mpmath.erf(z)), otypes=[complex])(x)
     return np.vectorize(math.erf, otypes=[float])(x)
+
+
+def _logcosh(x: Array) -> Array:
+    magnitude = np.where(np.real(x) < 0, -x, x)
+    return np.where(np.abs(x) < 0.5, np.log1p(2 * np.sinh(x / 2) ** 2), magnitude + np.log1p(np.exp(-2 * magnitude)) - np.log(2))
+
+
+def _log1mexp(x: Array) -> Array:
+    return np.where(np.real(x) < 0.7, np.log(-np.expm1(-x)), np.log1p(-np.exp(-x)))
+
+
+def _softplus(x: Array) -> Array:
+    return np.where(np.real(x) > 0, x, 0) + np.log1p(np.exp(np.where(np.real(x) > 0, -x, x)))
 
 
 _NUMPY_FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{n: getattr(np, n) for n in ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "expm1", "log1p")},
     **{n: getattr(np, f"arc{n[1:]}") for n in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
     "erf": _erf,
+    "logcosh": _logcosh,
+    "log1mexp": _log1mexp,
+    "softplus": _softplus,
 }
 
 
@@ -161,13 +178,23 @@ class _Evaluation:
         if isinstance(node, sympy.sign):
             return self.real(f.sign(node.args[0]))
         if isinstance(node, f.exprel):
-            return self.real(f.Where(sympy.Eq(node.args[0], 0), 1 / (node.args[1] + 1), node.definition(*node.args)))
+            return self.exprel(self.real(node.args[0]), int(node.args[1]))
         direct = self.arithmetic.functions.get(node.func.__name__)
         if direct is not None:
             return direct(self.real(node.args[0]))
         if isinstance(node, f.Defined):
             return self.real(node.definition(*node.args))
         raise InternalError(f"interpret: unknown function {node.func.__name__} in the equation of {self.equation.target}")
+
+    def exprel(self, x: Any, order: int) -> Any:
+        """The integral of t**k * exp(x*t) over 0 <= t <= 1, by its power series or, far from 0, by its recurrence."""
+        series = sum(x**n / (math.factorial(n) * (n + order + 1)) for n in range(25))
+        far = np.where(np.abs(x) < 1, self.number(1), x)
+        exponential = self.arithmetic.functions["exp"](far)
+        value = (exponential - 1) / far
+        for k in range(1, order + 1):
+            value = (exponential - k * value) / far
+        return np.where(np.abs(x) < 1, series, value)
 
     def condition(self, node: Any) -> Any:
         if node in (sympy.true, sympy.false):

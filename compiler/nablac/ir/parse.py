@@ -9,7 +9,7 @@ one reduction.  The order of the lines is free: the answer has each equation aft
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sympy import Expr
@@ -40,15 +40,17 @@ def parse_equations(
     functions: Mapping[str, FunctionText] | None = None,
     *,
     constants: Mapping[str, Expr] | None = None,
-    targets: Mapping[str, str] | None = None,
+    rename: Callable[[str], str] = str,
     taken: Iterable[str] = (),
     layer: str | None = None,
+    sealed: bool = False,
 ) -> ParsedEquations:
     """Read equations and functions, one a line.
 
     ``declared`` maps the names in the text to tensors (whose own names may differ: the library's formal ``x`` is some
-    layer's output); ``constants`` maps names to exact numbers; ``targets`` renames what the text defines; ``taken`` are
-    names used elsewhere in the program, which an equation made for an inner reduction must not get.
+    layer's output); ``constants`` maps names to exact numbers; ``rename`` renames what the text defines; ``taken`` are
+    names used elsewhere in the program, which an equation made for an inner reduction must not get; a ``sealed`` text
+    does not see the names of extents.
 
     >>> from nablac.ir.index import extent
     >>> x = Tensor("x", (extent("n"), extent(3)))
@@ -58,7 +60,7 @@ def parse_equations(
     statements = [read_statement(_line(line)) for line in _bounded(lines)]
     own = {**(functions or {}), **_functions(s for s in statements if isinstance(s, FunctionText))}
     texts = [s for s in statements if isinstance(s, EquationText)]
-    names = Names(dict(declared), constants or {}, own, targets or {}, frozenset(taken), layer)
+    names = Names(dict(declared), constants or {}, own, rename, frozenset(taken), layer, sealed)
     _check_targets(texts, names)
     return _elaborate_all(_ordered(texts, own), names)
 
@@ -75,7 +77,7 @@ def parse_expression(
 ) -> ParsedEquations:
     """Read a bare expression, such as ``mean[i](L[i])``, as the equation of the scalar ``target``."""
     text = read_expression(_line(line), target)
-    names = Names(dict(declared), constants or {}, functions or {}, {}, frozenset(taken), layer)
+    names = Names(dict(declared), constants or {}, functions or {}, taken=frozenset(taken), layer=layer)
     _check_targets([text], names)
     return _elaborate_all([text], names)
 
@@ -122,14 +124,14 @@ def _functions(texts: Iterable[FunctionText]) -> dict[str, FunctionText]:
 def _check_targets(texts: Sequence[EquationText], names: Names) -> None:
     seen: dict[str, Place] = {t.name: t.where or NOWHERE for t in names.tensors.values()}
     for text in texts:
-        name = names.targets.get(text.target, text.target)
+        name = names.rename(text.target)
         if text.target in BUILT_IN or text.target in names.functions or text.target in names.extents():
             raise NameError_(
                 f"'{text.target}' cannot be defined: it is a name of the language, a function or an extent",
                 where=text.line.where,
                 remedy="give it another name",
             )
-        if name in seen or text.target in names.constants:
+        if name in seen or name in names.taken or text.target in names.constants:
             raise NameError_(
                 f"'{name}' is defined twice",
                 found=f"also at {seen[name]}" if name in seen and seen[name] is not NOWHERE else None,

@@ -52,15 +52,17 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class Line:
-    """A piece of the user's text and where its first character stands."""
+    """A piece of text and where its first character stands; if not ``exact``, all of it is said to stand there
+    (the library's equations stand where the user named the layer)."""
 
     text: str
     where: Place
+    exact: bool = True
 
     def place(self, offset: int) -> Place:
         """The place of one character of the text."""
         before = self.text[:offset]
-        if self.where.line is None:
+        if self.where.line is None or not self.exact:
             return self.where
         if "\n" in before:
             return Place(self.where.file, self.where.line + before.count("\n"), offset - before.rindex("\n"))

@@ -122,14 +122,14 @@ class _TextPrinter(StrPrinter):
         top = "*".join(self.parenthesize(a, PRECEDENCE["Mul"]) for a in above) or "1"
         if not below:
             return sign + top
-        bottom = [self.parenthesize(b, PRECEDENCE["Pow"]) for b in below]
+        bottom = [self.parenthesize(b, PRECEDENCE["Mul"]) for b in below]
         return f"{sign}{top}/{bottom[0]}" if len(bottom) == 1 else f"{sign}{top}/({'*'.join(bottom)})"
 
     def _print_Pow(self, node: Pow, rational: bool = False) -> str:
         if node.exp == S.Half:
             return f"sqrt({self._print(node.base)})"
         if node.exp.could_extract_minus_sign() and node.exp.is_number:
-            return f"1/{self.parenthesize(1 / node, PRECEDENCE['Pow'])}"
+            return f"1/{self.parenthesize(1 / node, PRECEDENCE['Mul'])}"
         base, exponent = (self.parenthesize(a, PRECEDENCE["Pow"]) for a in node.args)
         if node.base.is_Rational and not node.base.is_Integer:
             base = f"({self._print(node.base)})"

@@ -11,9 +11,10 @@ Leaves to others: sums that are only added and multiplied; the exponents of thos
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Container
+from dataclasses import replace
 
-from sympy import Add, Expr, Mul, Symbol, exp, log
+from sympy import Add, Expr, Mul, Pow, Symbol, exp, log
 
 from nablac.algebra.laws import ALL
 from nablac.algebra.rename import index_symbols, inlined, normal_form
@@ -23,13 +24,6 @@ from nablac.ir.functions import Access, accesses
 from nablac.ir.tensor import Tensor
 
 LAW = "log-sum-exp shift"
-
-
-@dataclass(frozen=True)
-class _Scaled:
-    """A tensor that is read as its definition: no equation of its own is left unless it is a result."""
-
-    equation: Equation
 
 
 def shift(program: Program) -> Program:
@@ -44,7 +38,7 @@ class _Shifting:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.read_as: dict[str, _Scaled] = {}
+        self.read_as: dict[str, Equation] = {}
         self.maxima: dict[object, str] = {}
         self.equations: list[Equation] = []
         self.tensors = {t.name: t for t in program.tensors}
@@ -60,7 +54,7 @@ class _Shifting:
 
     def _wanted(self) -> set[object]:
         """The exponents, by meaning, of the sums that are divided by or whose logarithm is taken."""
-        wanted = set()
+        wanted: set[object] = set()
         for equation in self.program.equations:
             if equation.target in self.divisors and equation.reduction and equation.reduction.kind == "sum":
                 split = _split(replace(equation, body=_written_out(equation, self.program)))
@@ -77,7 +71,7 @@ class _Shifting:
             hidden = [a for a in accesses(body) if a.tensor in self.read_as]
             if not hidden:
                 break
-            body = inlined(body, self.read_as[hidden[0].tensor].equation, hidden[0])
+            body = inlined(body, self.read_as[hidden[0].tensor], hidden[0])
         new, laws = rewrite(body, ALL)
         changed = equation.with_body(new, LAW, *laws) if new != equation.body else equation
         if changed.reduction is not None and changed.reduction.kind == "sum":
@@ -86,7 +80,7 @@ class _Shifting:
                 self._shifted(changed, *split)
                 return
         elif changed.reduction is None and self._is_unbalanced(new):
-            self.read_as[changed.target] = _Scaled(changed)
+            self.read_as[changed.target] = changed
             if changed.target in self.program.results:
                 self.equations.append(changed)
             return
@@ -102,35 +96,36 @@ class _Shifting:
 
     def _shifted(self, equation: Equation, exponent: Expr, outside: Expr, rest: Expr) -> None:
         """m = max(exponent); s' = sum(exp(exponent - m)*rest); s = exp(m + outside)*s'."""
-        largest = Access(self._maximum_of(equation, exponent), *equation.indices)
+        largest = self._maximum_of(equation, exponent)
         name = self._fresh(f"{equation.target}.scaled")
         inside = exp(exponent - largest) * rest
         origin = equation.origin.touched(LAW)
-        self._define(replace(equation, target=name, body=inside, origin=origin), equation.shape)
+        self._define(replace(equation, target=name, body=inside, origin=origin))
         ranges = tuple((i, equation.ranges[i]) for i in equation.indices)
         body, laws = rewrite(exp(largest + outside) * Access(name, *equation.indices), ALL)
         whole = Equation(equation.target, equation.indices, body, ranges, None, origin.touched(*laws))
-        self.read_as[equation.target] = _Scaled(whole)
+        self.read_as[equation.target] = whole
         if equation.target in self.program.results:
             self.equations.append(whole)
 
-    def _maximum_of(self, equation: Equation, exponent: Expr) -> str:
-        """The name of the tensor of the exponents' maximum, defined when first wanted, one index after another."""
-        key = normal_form(_maximum(equation, exponent, ""))
+    def _maximum_of(self, equation: Equation, exponent: Expr) -> Access:
+        """The exponents' maximum, defined when first wanted, one index after another."""
+        whole = _maximum(equation, exponent, "")
+        key = normal_form(whole)
         if key not in self.maxima:
             name = self.maxima[key] = self._fresh(f"{equation.target}.max")
-            body, kept = exponent, list(equation.bound)
+            body, kept = exponent, list(whole.bound)
             while len(kept) > 1:
                 last = kept.pop()
                 part = self._fresh(f"{name}.{last}")
-                self._define(_largest(equation, part, (*equation.indices, *kept), last, body), None)
-                body = Access(part, *equation.indices, *kept)
-            self._define(_largest(equation, name, equation.indices, kept[0], body), None)
-        return self.maxima[key]
+                self._define(_largest(equation, part, (*whole.indices, *kept), last, body))
+                body = Access(part, *whole.indices, *kept)
+            self._define(_largest(equation, name, whole.indices, kept[0], body))
+        return Access(self.maxima[key], *whole.indices)
 
-    def _define(self, equation: Equation, shape: tuple[Expr, ...] | None) -> None:
+    def _define(self, equation: Equation) -> None:
         self.equations.append(equation)
-        self.tensors[equation.target] = Tensor(equation.target, shape or equation.shape)
+        self.tensors[equation.target] = Tensor(equation.target, equation.shape)
 
     def _fresh(self, name: str) -> str:
         fresh, number = name, 1
@@ -184,20 +179,17 @@ def _divisors(program: Program) -> set[str]:
     found: set[str] = set()
     for equation in program.equations:
         body = _written_out(equation, program)
-        for node in body.atoms(log):
-            found.update(a.tensor for f in Mul.make_args(node.args[0]) for a in accesses(f.as_base_exp()[0])
-                         if isinstance(f.as_base_exp()[0], Access))
-        for power in body.atoms(type(Symbol("x") ** 2)):
-            if power.exp.is_negative:
-                found.update(a.tensor for f in Mul.make_args(power.base) for a in [f.as_base_exp()[0]] if isinstance(a, Access))
+        divided = [node.args[0] for node in body.atoms(log)] + [p.base for p in body.atoms(Pow) if p.exp.is_negative]
+        bases = {factor.as_base_exp()[0] for product in divided for factor in Mul.make_args(product)}
+        found.update(base.tensor for base in bases if isinstance(base, Access))
     return found
 
 
-def _written_out(equation: Equation, program: Program, but: object = ()) -> Expr:
+def _written_out(equation: Equation, program: Program, but: Container[str] = ()) -> Expr:
     """The body with elementwise definitions that are products with an exponential put in."""
     body = equation.body
     for _ in range(4):
-        hidden = [a for a in accesses(body) if a.tensor not in but and _is_exponential(program.defined.get(a.tensor))]  # type: ignore[operator]
+        hidden = [a for a in accesses(body) if a.tensor not in but and _is_exponential(program.defined.get(a.tensor))]
         if not hidden:
             return body
         for access in hidden:

@@ -1,1 +1,1 @@
-"""nablac.report"""
+"""What ``inspect`` shows: the compiled program as text and LaTeX."""

@@ -1,0 +1,291 @@
+"""emit/code: the four programs of a model -> the text of its native functions, the door of the printers.
+
+Requires checked programs after all passes.  Ensures finished strings, in the order in which a module shows them, and
+what the module has to import.  It writes no file and knows no template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sympy import Expr, Integer, Mul, S, Symbol
+
+from nablac.algebra.cost import equation_operations
+from nablac.emit.entries import Entry, EntryWriter, flat_offsets, sizes_text
+from nablac.emit.gemms import gemm_text
+from nablac.emit.kernels import Kernel, Site, kernels, site_of
+from nablac.emit.printer import Printer
+from nablac.emit.stable import IMPORTED, ORDER, helper_text, needed
+from nablac.ir.equation import Equation, Program
+from nablac.ir.tensor import Role
+from nablac.ir.text import print_equation, print_expression
+from nablac.plan.inplace import inplace
+from nablac.plan.loops import Gemm, Schedule, Space, walk
+from nablac.plan.memory import Memory, plan_memory
+from nablac.plan.schedule import Homes, schedule
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function of the module: its name, the comment above it, its text."""
+
+    name: str
+    comment: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """All native functions of a module as text, and the numbers of the equations their comments speak of."""
+
+    imports: tuple[str, ...]
+    """What to import from ``math``."""
+    helpers: tuple[Function, ...]
+    products: str
+    kernels: tuple[Function, ...]
+    entries: tuple[Function, ...]
+    sizes: tuple[str, ...]
+    """``def _sizes_predict(n)`` and the like."""
+    numbered: tuple[tuple[int, Equation], ...]
+    signatures: Mapping[str, Entry]
+    schedules: Mapping[str, Schedule]
+    memories: Mapping[str, Memory]
+
+
+@dataclass(frozen=True)
+class Programs:
+    """What a module computes.  ``metrics`` and ``loss`` name 0-d results; ``updates`` pairs a tensor with its next value."""
+
+    predict: Program
+    evaluate: Program | None = None
+    gradient: Program | None = None
+    update: Program | None = None
+    loss: str = "loss"
+    metrics: tuple[str, ...] = ()
+    updates: tuple[tuple[str, str], ...] = ()
+    gradients: Mapping[str, str] = field(default_factory=dict)
+    """Parameter -> the result that holds its gradient (``d_<parameter>`` where it is not named)."""
+
+    def items(self) -> tuple[tuple[str, Program], ...]:
+        """The programs there are, in the order in which equations are numbered."""
+        rows = (("predict", self.predict), ("gradient", self.gradient), ("evaluate", self.evaluate), ("update", self.update))
+        return tuple((name, program) for name, program in rows if program is not None)
+
+    def gradient_of(self, parameter: str) -> str:
+        """The name of a parameter's gradient."""
+        return self.gradients.get(parameter, f"d_{parameter}")
+
+
+def emit_code(programs: Programs) -> Code:
+    """The text of everything native."""
+    schedules = {name: _scheduled(name, program, programs) for name, program in programs.items()}
+    memories = {name: plan_memory(s) for name, s in schedules.items()}
+    numbers = _numbers(schedules)
+    sites = {(n, at): site_of(s, nest) for n, s in schedules.items() for at, nest in enumerate(s.nests) if not _inline(s, at)}
+    printed = kernels(sites.values())
+    of_site = {id(site): kernel for kernel in printed for site in kernel.sites}
+    entries: dict[str, Entry] = {}
+    for name, program in programs.items():
+        own = {at: site for (n, at), site in sites.items() if n == name}
+        writer = EntryWriter(
+            schedules[name], memories[name], _offsets(name, program, programs), own,
+            {at: of_site[id(site)] for at, site in own.items()},
+            lambda equations: _remark(equations, numbers), lambda e: _explain(e, numbers),
+        )  # fmt: skip
+        entries[name] = _entry(name, program, programs, writer)
+    helpers = _helpers(printed, entries, programs.predict.dtype)
+    text = "\n".join([*(k.text for k in printed), *(e.text for e in entries.values()), *(h.text for h in helpers)])
+    forms = frozenset(s.form for sch in schedules.values() for nest in sch.nests for s in walk(nest.body) if isinstance(s, Gemm))
+    return Code(
+        imports=needed(text),
+        helpers=helpers,
+        products=gemm_text(forms),
+        kernels=tuple(Function(k.name, _comment(k, numbers), k.text) for k in printed),
+        entries=tuple(Function(e.name, "", e.text) for e in entries.values()),
+        sizes=tuple(sizes_text(name, e) for name, e in entries.items() if name != "update"),
+        numbered=tuple((number, e) for e, number in numbers.items()),
+        signatures=entries, schedules=schedules, memories=memories,
+    )  # fmt: skip
+
+
+def _scheduled(name: str, program: Program, programs: Programs) -> Schedule:
+    if name == "gradient":
+        spaces = {programs.gradient_of(t.name): Space.GRAD for t in program.having(Role.PARAM)}
+        return schedule(program, Homes(spaces, wide=(programs.loss,)))
+    if name == "evaluate":
+        return schedule(program, Homes(wide=(programs.loss, *programs.metrics)))
+    if name == "update":
+        return inplace(schedule(program), programs.updates)
+    return schedule(program, Homes({result: Space.OUTPUT for result in program.results}))
+
+
+def _inline(s: Schedule, at: int) -> bool:
+    return s.nests[at].is_product or s.nests[at].is_scalar
+
+
+def _numbers(schedules: Mapping[str, Schedule]) -> dict[Equation, int]:
+    """Equal equations have one number, in the order in which entries compute them."""
+    numbers: dict[Equation, int] = {}
+    for s in schedules.values():
+        for nest in s.nests:
+            for equation in nest.equations:
+                numbers.setdefault(equation, len(numbers) + 1)
+    return numbers
+
+
+def _offsets(name: str, program: Program, programs: Programs) -> dict[str, Expr]:
+    parameters = tuple(t.name for t in program.having(Role.PARAM))
+    offsets = flat_offsets(program, parameters)
+    if name == "update":
+        for at, state in enumerate(program.having(Role.STATE)):
+            offsets[state.name] = at * Mul(*state.shape)
+    if name == "gradient":
+        offsets |= {programs.gradient_of(p): offsets[p] for p in parameters}
+    return offsets
+
+
+# --- comments --------------------------------------------------------------------------------------------------------
+
+
+def _remark(equations: tuple[Equation, ...], numbers: Mapping[Equation, int]) -> str:
+    """``(7)(8) relu_1``: the numbers of the equations of a line, and the layers they come from."""
+    found = sorted(numbers[e] for e in equations)
+    shown = f"({found[0]})" if len(found) == 1 else f"({found[0]})-({found[-1]})" if _consecutive(found) else "".join(f"({n})" for n in found)
+    layers = dict.fromkeys(e.origin.layer for e in equations if e.origin.layer)
+    return " ".join([shown, ", ".join(layers)]).rstrip()
+
+
+def _consecutive(numbers: list[int]) -> bool:
+    return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def _explain(equation: Equation, numbers: Mapping[Equation, int]) -> list[str]:
+    """The equation with its number, then its rule, layer, laws and operation count."""
+    origin = equation.origin
+    facts = [origin.rule if origin.of is None else f"{origin.rule} of {origin.of}"]
+    facts += [origin.layer] if origin.layer else []
+    facts += origin.laws
+    facts.append(f"{print_expression(equation_operations(equation))} operations")
+    return [f"({numbers[equation]}) {print_equation(equation)}", f"    {'; '.join(facts)}"]
+
+
+def _comment(kernel: Kernel, numbers: Mapping[Equation, int]) -> str:
+    first = kernel.sites[0]
+    lines = [line for e in first.nest.equations for line in _explain(e, numbers)]
+    others = dict.fromkeys(_remark(s.nest.equations, numbers) for s in kernel.sites[1:])
+    others.pop(_remark(first.nest.equations, numbers), None)
+    if others:
+        lines.append(f"also {'; '.join(others)}")
+    return "\n".join(f"# {line}" for line in lines)
+
+
+# --- entries ---------------------------------------------------------------------------------------------------------
+
+
+def _entry(name: str, program: Program, programs: Programs, w: EntryWriter) -> Entry:
+    if name == "update":
+        return _update_entry(program, w)
+    read = {n for nest in w.schedule.nests for n in nest.read}
+    inputs = tuple(t.name for t in program.having(Role.INPUT) if t.name in read)
+    inputs += tuple(t.name for t in _tell_extents(program, inputs, w.schedule))
+    outputs = program.results if name == "predict" else ()
+    has_params = bool(program.having(Role.PARAM))
+    for word in inputs:
+        w.names[word] = w.space.take(word)
+    given = {o: w.space.take(o if w.schedule.buffers[o].shape else f"{o}_out") for o in outputs}
+    w.names |= {o: text for o, text in given.items() if w.schedule.buffers[o].shape}
+    tail = {"predict": tuple(given.values()), "evaluate": ("values",), "gradient": ("grad",)}[name]
+    arguments = (*(("params",) if has_params else ()), *(w.names[i] for i in inputs), *tail, "work", "iwork")
+    w.bind_extents(inputs)
+    for buffer in list(w.schedule.buffers.values()):
+        touched = buffer.name in read or any(buffer.name in n.written for n in w.schedule.nests)
+        if touched and (buffer.shape or buffer.space is Space.PARAM):
+            w.bind(buffer.name)
+    if name == "gradient":
+        _clear_missing(program, programs, w)
+    for at in range(len(w.schedule.nests)):
+        w.nest(at)
+    w.lines += _results(name, program, programs, w, given)
+    body = "\n".join(f"    {line}" for line in w.lines)
+    doc = {
+        "predict": "The outputs.",
+        "evaluate": "The loss and the metrics, into values.",
+        "gradient": "The loss; its gradient goes into grad, laid out as params.",
+    }[name]
+    text = f'@kernel\ndef _{name}({", ".join(arguments)}):\n    """{doc}"""\n{body}'
+    sizes = (w.memory.reals.length, w.memory.integers.length)
+    return Entry(f"_{name}", arguments, inputs, tuple(outputs), text, _extents(w.schedule), sizes)
+
+
+def _tell_extents(program: Program, inputs: tuple[str, ...], s: Schedule) -> list:  # type: ignore[type-arg]
+    """Inputs that are not read but tell an extent that no other does."""
+    known = {x for i in inputs for x in program.declared[i].shape}
+    more = []
+    for t in program.having(Role.INPUT):
+        fresh = [x for x in t.shape if isinstance(x, Symbol) and x not in known]
+        if fresh and t.name not in inputs and any(str(x) in _extents(s) for x in fresh):
+            more.append(t)
+            known |= set(t.shape)
+    return more
+
+
+def _extents(s: Schedule) -> tuple[str, ...]:
+    used = {str(x) for b in s.buffers.values() for e in b.shape for x in e.free_symbols}
+    return tuple(sorted(used))
+
+
+def _clear_missing(program: Program, programs: Programs, w: EntryWriter) -> None:
+    zero = Printer(program.dtype).number(S.Zero) if program.dtype == "float32" else "0.0"
+    for t in program.having(Role.PARAM):
+        if programs.gradient_of(t.name) not in program.results:
+            start = w.offsets[t.name]
+            w.lines.append(f"grad[{w.sum(start)}:{w.sum(start + Mul(*t.shape))}] = {zero}  # {t.name} has no effect")
+
+
+def _results(name: str, program: Program, programs: Programs, w: EntryWriter, given: Mapping[str, str]) -> list[str]:
+    scalar = [r for r in program.results if not w.schedule.buffers[r].shape]
+    if name == "predict":
+        return [f"{given[r]}[()] = {w.names[r]}" for r in scalar] or ([] if w.lines else ["pass"])
+    if name == "evaluate":
+        return [f"values[{at}] = {w.names[r]}" for at, r in enumerate((programs.loss, *programs.metrics))]
+    stores = [f"grad[{w.sum(w.offsets[r])}] = {w.names[r]}" for r in scalar if r != programs.loss and r in w.offsets]
+    return [*stores, f"return {w.names[programs.loss]}"]
+
+
+def _update_entry(program: Program, w: EntryWriter) -> Entry:
+    arguments = ("params", "grad", "state", "lr", "t")
+    flat = [t.name for t in program.having(Role.PARAM)]
+    gradient = [t.name for t in program.having(Role.INPUT) if t.shape]
+    for name in flat:
+        w.names[name] = "params"
+    for name in gradient:
+        w.names[name] = "grad"
+    for name in ("lr", "t"):
+        w.names[name] = name
+        w.space.taken.add(name)
+    extent = program.declared[flat[0]].shape[0]
+    if not isinstance(extent, Integer):
+        w.space.take(str(extent))
+        w.lines.append(f"{extent} = params.size")
+    for t in program.having(Role.STATE):
+        w.bind(t.name)
+    for at in range(len(w.schedule.nests)):
+        w.nest(at)
+    body = "\n".join(f"    {line}" for line in w.lines)
+    text = f'@kernel\ndef _update({", ".join(arguments)}):\n    """One step of the optimizer, in place."""\n{body}'
+    return Entry("_update", arguments, (), (), text, (), (S.Zero, S.Zero))
+
+
+def _helpers(printed: list[Kernel], entries: Mapping[str, Entry], dtype: str) -> tuple[Function, ...]:
+    """The scalar functions that the printed text calls."""
+    import re
+
+    text = "\n".join([*(k.text for k in printed), *(e.text for e in entries.values())])
+    called = set(re.findall(r"\b(_[a-z]\w*)\(", text))
+    number = Printer(dtype).number
+    names = [n for n in ORDER if n in called] + sorted(n for n in called if n.startswith("_exprel"))
+    return tuple(Function(n, "", f"@kernel\n{helper_text(n, number)}") for n in dict.fromkeys(names))
+
+
+__all__ = ["Code", "Function", "IMPORTED", "Programs", "Site", "emit_code"]

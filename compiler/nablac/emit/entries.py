@@ -1,0 +1,189 @@
+"""emit/entries: a schedule -> its entry function: views of the arenas by offsets, then one line a nest.
+
+The entries bind every array once, call kernels and products in order, and name scalars in between.  Signatures:
+``_predict(params, inputs..., outputs..., work, iwork)``, ``_evaluate(params, inputs..., values, work, iwork)``,
+``_gradient(params, inputs..., grad, work, iwork) -> loss`` and ``_update(params, grad, state, lr, t)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from sympy import Expr, Integer, Mul, S, Symbol
+
+from nablac.emit.kernels import Kernel, Site
+from nablac.emit.naming import NameSpace, identifier
+from nablac.emit.nests import bare, store_line
+from nablac.emit.printer import Printer
+from nablac.errors import InternalError
+from nablac.ir.equation import Equation, Program
+from nablac.ir.functions import Access
+from nablac.plan.loops import Buffer, Gemm, Loop, Nest, Number, Operand, Pick, Schedule, Space, Store, walk
+from nablac.plan.memory import Memory, Spot
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry point: its arguments in order, the inputs it takes, its text, and the arenas' lengths."""
+
+    name: str
+    arguments: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    text: str
+    extents: tuple[str, ...]
+    sizes: tuple[Expr, Expr]
+
+
+@dataclass
+class EntryWriter:
+    """Writes one entry.  ``offsets`` places parameters (and their gradients, and state) in their flat arrays."""
+
+    schedule: Schedule
+    memory: Memory
+    offsets: Mapping[str, Expr]
+    sites: Mapping[int, Site]
+    kernels: Mapping[int, Kernel]
+    remark: Callable[[tuple[Equation, ...]], str]
+    explain: Callable[[Equation], list[str]]
+    globals: frozenset[str] = frozenset()
+    lines: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    views: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.space = NameSpace(self.globals)
+        buffers = self.schedule.buffers
+        self.printer = Printer(
+            self.schedule.dtype, lambda a: (self.names[a.tensor], buffers[a.tensor].number), lambda s: str(s.name)
+        )
+        self.spots: dict[str, Spot] = {
+            s.buffer.name: s for a in (self.memory.reals, self.memory.integers) for s in a.spots
+        }
+
+    def bind_extents(self, inputs: tuple[str, ...]) -> None:
+        """``n = x.shape[0]`` for each extent known at run time."""
+        symbols = {s for b in self.schedule.buffers.values() for e in b.shape for s in e.free_symbols}
+        for symbol in sorted(symbols, key=str):
+            self.space.take(str(symbol))
+        for symbol in sorted(symbols, key=str):
+            shown = next(((n, self.schedule.buffers[n].shape.index(symbol)) for n in inputs if symbol in self.schedule.buffers[n].shape), None)
+            if shown:
+                self.lines.append(f"{symbol} = {self.names[shown[0]]}.shape[{shown[1]}]")
+
+    def bind(self, name: str) -> None:
+        """The line that makes a buffer's name, if it needs one."""
+        buffer = self.schedule.buffers[name]
+        if name in self.names or (buffer.space is Space.REGISTER and "#" not in name and buffer.shape):
+            return
+        self.names[name] = self.space.take(name)
+        if buffer.space is Space.WORK:
+            spot = self.spots[name]
+            arena = "iwork" if buffer.number is Number.INT else "work"
+            self.lines.append(f"{self.names[name]} = {self.view(arena, spot.offset, buffer.shape)}")
+        elif buffer.space in (Space.PARAM, Space.GRAD, Space.STATE):
+            arena = {Space.PARAM: "params", Space.GRAD: "grad", Space.STATE: "state"}[buffer.space]
+            text = self.view(arena, self.offsets[name], buffer.shape)
+            self.lines.append(f"{self.names[name]} = {text}")
+
+    def view(self, arena: str, offset: Expr, shape: tuple[Expr, ...]) -> str:
+        """A part of an arena as an array of a shape."""
+        start, number = self.sum(offset), self.sum
+        if not shape:
+            return f"{arena}[{start}]"
+        text = f"{arena}[{start}:{number(offset + Mul(*shape))}]"
+        return text if len(shape) == 1 else f"{text}.reshape(({', '.join(map(number, shape))}))"
+
+    def sum(self, e: Expr) -> str:
+        """An integer expression in the extents."""
+        return self.printer.integer(S(e).expand())
+
+    def nest(self, at: int) -> None:
+        """The lines of one nest: a call, a product, or named scalars."""
+        nest = self.schedule.nests[at]
+        if nest.is_product:
+            self._product(nest)
+        elif nest.is_scalar:
+            self._scalars(nest)
+        else:
+            self._call(self.sites[at], self.kernels[at])
+
+    def _scalars(self, nest: Nest) -> None:
+        for s in walk(nest.body):
+            if isinstance(s, Pick) or not isinstance(s, Store):
+                raise InternalError("only stores can stand in a scalar nest")
+            self._name(s.target.tensor)
+            line = store_line(s, self.printer, self.schedule.buffers)
+            equation = next((e for e in nest.equations if e.target == s.target.tensor), None)
+            self.lines.append(line + (f"  # {self.remark((equation,))}" if equation else ""))
+
+    def _name(self, name: str) -> None:
+        if name not in self.names:
+            self.names[name] = self.space.take(name)
+
+    def _call(self, site: Site, kernel: Kernel) -> None:
+        signature = site.signature
+        arguments = [self.names[a] for a in signature.arrays]
+        for name in signature.scalars:
+            text = self.printer.element(Access(name))
+            number = self.schedule.buffers[name].number
+            arguments.append(f"real({text})" if number is Number.WIDE and self.schedule.dtype == "float32" else text)
+        arguments += [self.sum(signature.extents[p]) for p in kernel.passed]
+        for name in signature.returns:
+            self._name(name)
+        given = ", ".join(self.names[r] for r in signature.returns)
+        call = f"{kernel.name}({', '.join(arguments)})"
+        self.lines.append(f"{f'{given} = ' if given else ''}{call}  # {self.remark(site.nest.equations)}")
+
+    def _product(self, nest: Nest) -> None:
+        for equation in nest.equations:
+            self.lines += [f"# {line}" for line in self.explain(equation)]
+        body, margin = nest.body, ""
+        while isinstance(body[0], Loop):
+            loop = body[0]
+            self.lines.append(f"{margin}for {self.loop_name(loop.index)} in range({self.sum(loop.extent)}):")
+            body, margin = loop.body, margin + "    "
+        gemm = body[0]
+        if not isinstance(gemm, Gemm) or gemm.prologue or gemm.epilogue:
+            raise InternalError("a product with a prologue or an epilogue has no printer yet")
+        operands = ", ".join(self.matrix(o, margin) for o in (gemm.left, gemm.right, gemm.target))
+        scale = bare(self.printer.real(gemm.scale))
+        self.lines.append(f"{margin}_gemm_{gemm.form.lower()}({operands}, {scale})")
+
+    def loop_name(self, index: Symbol) -> str:
+        """The name of a batch loop (it may serve again)."""
+        return str(index.name)
+
+    def matrix(self, operand: Operand, margin: str) -> str:
+        """An operand as a 2-d array: the buffer, an element of its batch, or a reshaped view."""
+        buffer = self.schedule.buffers[operand.buffer]
+        text = self.names[operand.buffer]
+        lead = len(operand.leading)
+        if lead:
+            text += f"[{', '.join(self.loop_name(i) for i in operand.leading)}]"  # type: ignore[arg-type]
+        if len(operand.rows) == 1 and len(operand.columns) == 1:
+            return text
+        sizes = buffer.shape[lead:]
+        rows, columns = Mul(*sizes[: len(operand.rows)]), Mul(*sizes[len(operand.rows) :])
+        return f"{text}.reshape(({self.sum(rows)}, {self.sum(columns)}))"
+
+
+def sizes_text(name: str, entry: Entry) -> str:
+    """The plain function that tells the lengths of an entry's arenas."""
+    printer = Printer("float64")
+    lengths = ", ".join(printer.integer(S(e).expand()) for e in entry.sizes)
+    return f'def _sizes_{name}({", ".join(entry.extents)}):\n    """Lengths of work and iwork for _{name}."""\n    return {lengths}'
+
+
+def flat_offsets(program: Program, names: tuple[str, ...]) -> dict[str, Expr]:
+    """Where each tensor starts when they lie one after another."""
+    offsets: dict[str, Expr] = {}
+    at: Expr = Integer(0)
+    for name in names:
+        offsets[name] = at
+        at += Mul(*program.declared[name].shape)
+    return offsets
+
+
+__all__ = ["Buffer", "Entry", "EntryWriter", "flat_offsets", "identifier", "sizes_text"]

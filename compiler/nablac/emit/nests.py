@@ -1,0 +1,77 @@
+"""emit/nests: the statements of a nest as indented Python lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sympy import Expr, Integer
+
+from nablac.emit.printer import Printer
+from nablac.errors import InternalError
+from nablac.ir.functions import Access
+from nablac.plan.loops import Buffer, Loop, Mode, Number, Pick, Statement, Store
+
+MARGIN = "    "
+
+
+def nest_lines(
+    body: tuple[Statement, ...], printer: Printer, buffers: Mapping[str, Buffer], sizes: Mapping[Expr, str]
+) -> list[str]:
+    """The lines of a body; ``sizes`` names the extents that are not printed as numbers."""
+    lines: list[str] = []
+    for s in body:
+        match s:
+            case Loop(index=index, extent=extent, body=inner):
+                lines.append(f"for {printer.symbols(index)} in range({sizes.get(extent) or printer.integer(extent)}):")
+                lines += [MARGIN + line for line in nest_lines(inner, printer, buffers, sizes)]
+            case Store():
+                lines.append(store_line(s, printer, buffers))
+            case Pick():
+                lines += _pick_lines(s, printer)
+            case _:
+                raise InternalError(f"no way to print {type(s).__name__} inside a kernel")
+    return lines
+
+
+def store_line(s: Store, printer: Printer, buffers: Mapping[str, Buffer]) -> str:
+    """One store as a line."""
+    target, number = printer.element(s.target), buffers[s.target.tensor].number
+    value = _value(s, printer, number)
+    if s.mode in (Mode.MAXIMUM, Mode.MINIMUM):
+        helper = "_maximum" if s.mode is Mode.MAXIMUM else "_minimum"
+        printer.used.add(helper)
+        return f"{target} = {helper}({target}, {value})"
+    if s.mode is Mode.ADD and value.startswith("-") and not s.value.is_Add:
+        return f"{target} -= {value[1:]}"
+    return f"{target} {s.mode.value} {value}"
+
+
+def _value(s: Store, printer: Printer, number: Number) -> str:
+    if number is Number.INT:
+        return printer.integer(s.value)
+    if isinstance(s.value, Integer) and (number is Number.WIDE or printer.dtype == "float64"):
+        return f"{s.value}.0"
+    if number is Number.WIDE and s.mode is Mode.SET:
+        return bare(printer.as_wide().real(s.value))
+    return bare(printer.real(s.value))
+
+
+def bare(text: str) -> str:
+    """The text without a pair of parentheses around all of it."""
+    if not (text.startswith("(") and text.endswith(")")):
+        return text
+    depth = 0
+    for at, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if depth == 0 and at < len(text) - 1:
+            return text
+    return text[1:-1]
+
+
+def _pick_lines(s: Pick, printer: Printer) -> list[str]:
+    best, place = printer.element(s.best), printer.element(s.place)
+    value, sign = printer.real(s.value), ">" if s.largest else "<"
+    lines = []
+    if not isinstance(s.value, Access):
+        lines, value = [f"value = {bare(value)}"], "value"
+    return [*lines, f"if {value} {sign} {best}:", f"{MARGIN}{best} = {value}", f"{MARGIN}{place} = {printer.integer(s.index)}"]

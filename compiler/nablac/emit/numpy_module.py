@@ -1,0 +1,66 @@
+"""emit/numpy_module: the forward equations as one NumPy function of the module, ``_forward_numpy``.
+
+It gives every tensor by name: what ``predict`` needs first, and the rest where the loss's inputs are given too.  The
+module predicts with it where Numba is missing, checks its gradients against it, and finds in it where a value first
+was not finite.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+
+from nablac.emit.numpy_printer import NumpyText, needed, numpy_function
+from nablac.errors import InternalError
+from nablac.ir.equation import Program
+
+DOC = '"""Every tensor by name, computed in NumPy, up to the outputs where the other inputs are not given."""'
+
+
+def numpy_module(program: Program, outputs: Sequence[str], predict: Sequence[str], evaluate: Sequence[str]) -> str:
+    """The function's text, after its helpers."""
+    early = needed(program, outputs)
+    late = tuple(e for e in program.equations if e not in early)
+    ordered = program.with_equations((*early, *late))
+    whole = numpy_function(ordered, [e.target for e in ordered.equations])
+    part = numpy_function(ordered, [e.target for e in early]) if early else NumpyText((), ("p",), (), ("return {}",))
+    if part.inputs != tuple(predict) or whole.inputs != tuple(evaluate):
+        raise InternalError(f"numpy_module: {whole.inputs} and {part.inputs} are read, not {evaluate} and {predict}")
+    extents, first, values = _pieces(part)
+    more_extents, rest, all_values = _pieces(whole)
+    if rest[: len(first)] != first or more_extents[: len(extents)] != extents:
+        raise InternalError("numpy_module: the equations of the outputs do not come first")
+    extra = [name for name in whole.arguments if name not in part.arguments]
+    later = [pair for pair in all_values if pair not in values]
+    body = [*extents, *first]
+    if extra:
+        body += [*_dict("values = {", values, "}"), f"if {extra[0]} is None:", "    return values"]
+        body += [*more_extents[len(extents) :], *rest[len(first) :], *_dict("return values | {", later, "}")]
+    else:
+        body += [*rest[len(first) :], *_dict("return {", all_values, "}")]
+    guard = [line for line in whole.body if line.startswith("with ")]
+    margin = "        " if guard else "    "
+    arguments = [f"{name}=None" if name in extra else name for name in (*part.arguments, *extra)]
+    lines = [f"def _forward_numpy({', '.join(arguments)}):", f"    {DOC}", *(f"    {line}" for line in guard)]
+    helpers = [text for helper in whole.helpers for text in (*helper.splitlines(), "", "")]
+    return "\n".join([*helpers, *lines, *(f"{margin}{line}" for line in body)])
+
+
+def _pieces(text: NumpyText) -> tuple[list[str], list[str], list[str]]:
+    """A function's extents, its statements, and the pairs of the dict that it returns."""
+    guarded = any(line.startswith("with ") for line in text.body)
+    extents = [line for line in text.body if re.fullmatch(r"\w+ = \S+\.shape\[\d+\]", line)]
+    lines = [line.removeprefix("    ") if guarded else line for line in text.body[len(extents) : -1]]
+    lines = [line for line in lines if not line.startswith("with ")]
+    pairs = text.body[-1].removeprefix("return {").removesuffix("}")
+    return extents, lines, pairs.split(", ") if pairs else []
+
+
+def _dict(start: str, pairs: Sequence[str], end: str) -> list[str]:
+    """A dict over as many lines as it needs."""
+    line = start + ", ".join(pairs) + end
+    if len(line) <= 104:
+        return [line]
+    inside = textwrap.wrap(", ".join(pairs) + ",", 100, break_long_words=False, break_on_hyphens=False)
+    return [start, *(f"    {part}" for part in inside), end]

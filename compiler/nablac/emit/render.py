@@ -1,0 +1,44 @@
+"""emit/render: the finished strings put into the templates, the only file that knows Jinja2."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, meta
+
+from nablac.emit.view import ModelView
+
+
+def render(view: ModelView) -> str:
+    """The module's text."""
+    fields = asdict(view)
+    text = _environment().get_template(f"{fields.pop('layout')}.py.j2").render(fields)
+    lines = [line.rstrip() for line in text.strip("\n").splitlines()]
+    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)) + "\n"
+
+
+def undeclared(layout: str) -> set[str]:
+    """The variables that a layout and the templates it includes want filled."""
+    environment = _environment()
+    wanted, seen, todo = set[str](), set[str](), [f"{layout}.py.j2"]
+    while todo:
+        name = todo.pop()
+        seen.add(name)
+        assert environment.loader is not None
+        tree = environment.parse(environment.loader.get_source(environment, name)[0])
+        wanted |= meta.find_undeclared_variables(tree)
+        todo += [other for other in meta.find_referenced_templates(tree) if other and other not in seen]
+    return wanted
+
+
+def _environment() -> Environment:
+    # what is filled in is Python, not HTML: nothing is escaped here, and the view holds no text of a user's as it came
+    return Environment(
+        loader=PackageLoader("nablac", "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )

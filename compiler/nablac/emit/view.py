@@ -1,0 +1,55 @@
+"""emit/view: what the templates are filled with, one finished string a field and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """A module's text in pieces; the templates hold the rest.  ``layout`` names the outermost template.
+
+    The fields but ``layout`` are exactly the templates' variables (a test compares them).
+    """
+
+    layout: str
+    # the header
+    version: str
+    name: str
+    title: str
+    formulas: str
+    conventions: str
+    spec: str
+    spec_short: str
+    # the tables
+    dtype: str
+    inputs: str
+    outputs: str
+    parameters: str
+    initial: str
+    size: str
+    state_size: str
+    batched: str
+    reads: str
+    labels: str
+    metrics: str
+    training: str
+    columns: str
+    scaling: str
+    # the kernels, and the forward equations in NumPy
+    kernels: str
+    numpy_functions: str
+    # the native loop over steps
+    train_arguments: str
+    gather: str
+    gathered: str
+    gradient_arguments: str
+    # the trainer
+    fit_options: str
+    batch: str
+    batch_size: str
+    turn: str
+    turns: str
+    lr: str
+    schedule: str
+    loss_name: str

@@ -1,0 +1,381 @@
+"""frontend/build: the model under construction, which both the spec and the Python front-end talk to.
+
+Everything arrives here as the application of a definition or as equations, so equal networks give equal programs
+whichever way they were written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sympy import Expr
+
+from nablac.errors import NablacError, NameError_, Place, ShapeError, SpecError
+from nablac.frontend.definition import (
+    Definition,
+    Value,
+    bind,
+    did_you_mean,
+    exact,
+    filled,
+    fits,
+    read_pattern,
+    shown,
+    with_defaults,
+)
+from nablac.frontend.model import Data, Model, Optimizer, Training
+from nablac.ir.declare import check_name, check_size, parse_declaration, parse_initialiser, with_initialiser
+from nablac.ir.equation import Equation, Program
+from nablac.ir.functions import Access
+from nablac.ir.parse import ParsedEquations, parse_equations, parse_expression
+from nablac.ir.syntax import FunctionText, Line
+from nablac.ir.tensor import Kind, Role, Tensor
+
+MAX_NODES = 1000
+MAX_PARAMETERS = 2**31
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A definition with its options and parameters, ready to be applied, and applied again to share its weights."""
+
+    name: str
+    definition: Definition
+    options: Mapping[str, Value]
+    sizes: Mapping[str, Expr]
+    learned: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for when naming a node: its options, its initialisers, its own name, and where all that stands.
+
+    ``where`` holds the place of each option, and under ``""`` that of the whole.
+    """
+
+    given: Mapping[str, object]
+    where: Mapping[str, Place | None]
+    name: str | None = None
+
+    @property
+    def place(self) -> Place | None:
+        """Where the node stands."""
+        return self.where.get("")
+
+
+class Builder:
+    """Tensors and equations so far."""
+
+    def __init__(self, name: str, dtype: str = "float32", where: Place | None = None) -> None:
+        check_name(name, where)
+        if "." in name:
+            raise NameError_("a model's name has no dots", found=name, where=where)
+        self.name, self.dtype, self.where = name, dtype, where
+        self.tensors: dict[str, Tensor] = {}
+        self.equations: list[Equation] = []
+        self.layers: dict[str, Layer] = {}
+        self.functions: dict[str, FunctionText] = {}
+        self._counts: dict[str, int] = {}
+
+    # --- names --------------------------------------------------------------------------------------------------------
+
+    def declare(self, tensor: Tensor) -> None:
+        """Add an input or a parameter."""
+        self._free(tensor.name, tensor.where)
+        check_size(tensor)
+        self.tensors[tensor.name] = tensor
+
+    def _free(self, name: str, where: Place | None) -> None:
+        check_name(name, where)
+        taken = self.tensors.get(name)
+        if taken is not None or name in self.layers or name in self.extents():
+            raise NameError_(
+                f"'{name}' is defined twice",
+                found=f"also at {taken.where}" if taken is not None and taken.where is not None else None,
+                where=where,
+                remedy="give one of them another name",
+            )
+
+    def extents(self) -> set[str]:
+        """The names of extents."""
+        return {str(s) for tensor in self.tensors.values() for axis in tensor.shape for s in axis.free_symbols}
+
+    def _numbered(self, kind: str) -> str:
+        """The next free name of a kind: relu_1, relu_2."""
+        while True:
+            self._counts[kind] = self._counts.get(kind, 0) + 1
+            name = f"{kind}_{self._counts[kind]}"
+            if name not in self.tensors and name not in self.layers:
+                return name
+
+    def fresh(self, name: str) -> str:
+        """The name itself if it is free, else with a number."""
+        number, candidate = 1, name
+        while candidate in self.tensors or candidate in self.layers:
+            number += 1
+            candidate = f"{name}_{number}"
+        return candidate
+
+    def tensor(self, name: str, where: Place | None) -> Tensor:
+        """A tensor by its name; an unknown one is refused."""
+        if name not in self.tensors:
+            known = [n for n in self.tensors if "." not in n]
+            raise NameError_(
+                f"there is no node or input '{name}'",
+                expected="one of " + ", ".join(known) if known and len(known) <= 12 else None,
+                where=where,
+                remedy=did_you_mean(name, known),
+            )
+        return self.tensors[name]
+
+    # --- nodes --------------------------------------------------------------------------------------------------------
+
+    def apply(self, rows: Sequence[Definition], inputs: Sequence[str], request: Request) -> str:
+        """Apply a library entry to tensors; the answer is the name of the result."""
+        actual = [self.tensor(name, request.place) for name in inputs]
+        definition = choose(rows, actual, request)
+        if len(self.layers) >= MAX_NODES:
+            raise SpecError("too many nodes", expected=f"at most {MAX_NODES}", where=request.place)
+        if request.name is None:
+            name = self._numbered(definition.name)
+        else:
+            name = request.name
+            self._free(name, request.where.get("name") or request.place)
+        layer = self._layer(definition, actual, request, name)
+        self.layers[name] = layer
+        return self._applied(layer, actual, name, request.place)
+
+    def _layer(self, definition: Definition, actual: Sequence[Tensor], request: Request, name: str) -> Layer:
+        subject = f"'{name}'"
+        learned = dict(definition.learns)
+        starts = {key: value for key, value in request.given.items() if key in learned}
+        options = with_defaults(
+            definition, {k: v for k, v in request.given.items() if k not in starts}, subject, request.where
+        )
+        sizes = bind(definition, actual, subject, request.place)
+        numbers: dict[str, Expr | Value] = {**options, **sizes}
+        parameters = {}
+        for formal, text in learned.items():
+            line = Line(filled(text, numbers), request.place or Place(self.name), exact=False)
+            tensor = parse_declaration(f"{name}.{formal}", line, Role.PARAM)
+            if formal in starts:
+                start = starts[formal]
+                where = request.where.get(formal) or request.place
+                text = f"constant({start})" if isinstance(start, (int, float)) else str(start)
+                tensor = with_initialiser(tensor, parse_initialiser(tensor.name, text, where))
+            parameters[formal] = tensor
+        for tensor in parameters.values():
+            self.declare(tensor)
+        return Layer(name, definition, options, sizes, parameters)
+
+    def share(self, layer: Layer, inputs: Sequence[str], request: Request) -> str:
+        """Apply a layer again, with the same weights."""
+        for option in request.given:
+            raise SpecError(
+                f"'{layer.name}' is shared: it has its options already", found=option, where=request.where.get(option)
+            )
+        actual = [self.tensor(name, request.place) for name in inputs]
+        subject = f"'{layer.name}'"
+        _check_count(layer.definition, actual, subject, request)
+        sizes = bind(layer.definition, actual, subject, request.place)
+        if any(sizes[axis] != layer.sizes[axis] for axis in sizes if self._sized_by(layer, axis)):
+            raise ShapeError(
+                f"{subject} is shared between tensors of different sizes",
+                found=", ".join(map(shown, actual)),
+                expected=", ".join(f"{axis} = {size}" for axis, size in layer.sizes.items()),
+                where=request.place,
+            )
+        if request.name is not None:
+            self._free(request.name, request.where.get("name") or request.place)
+        name = request.name or self.fresh(f"{layer.name}_2")
+        return self._applied(layer, actual, name, request.place)
+
+    @staticmethod
+    def _sized_by(layer: Layer, axis: str) -> bool:
+        return any(axis in filled_names(text) for _, text in layer.definition.learns)
+
+    def _applied(self, layer: Layer, actual: Sequence[Tensor], name: str, where: Place | None) -> str:
+        definition = layer.definition
+        formal = {**dict(zip((n for n, _ in definition.reads), actual, strict=True)), **layer.learned}
+        constants: dict[str, Expr] = {key: exact(value) for key, value in layer.options.items()}
+        constants |= {axis: size for axis, size in layer.sizes.items() if axis not in formal}
+        return self._define(definition, formal, constants, name, where)
+
+    def _define(
+        self,
+        definition: Definition,
+        formal: Mapping[str, Tensor],
+        constants: Mapping[str, Expr],
+        name: str,
+        where: Place | None,
+    ) -> str:
+        lines = [
+            Line(line, where or Place(self.name), exact=False) if isinstance(line, str) else line
+            for line in definition.equations
+        ]
+        parsed = parse_equations(
+            lines,
+            formal,
+            self.functions,
+            constants=constants,
+            rename=lambda target: name if target == definition.gives else f"{name}.{target}",
+            taken=self.tensors,
+            layer=name,
+            sealed=True,
+        )
+        made = [t.name for t in parsed.tensors]
+        if name not in made:
+            raise SpecError(
+                f"'{definition.name}' does not define what it gives",
+                expected=f"an equation of '{definition.gives}'",
+                where=definition.where or where,
+            )
+        self._add(parsed)
+        return name
+
+    def _add(self, parsed: ParsedEquations) -> None:
+        for tensor in parsed.tensors:
+            check_size(tensor)
+            self.tensors[tensor.name] = tensor
+        self.equations += parsed.equations
+
+    # --- equations ----------------------------------------------------------------------------------------------------
+
+    def write(self, lines: Iterable[Line], local: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Add equations; ``local`` gives tensors other names inside them.  The answer maps targets to tensors."""
+        lines = list(lines)
+        declared = dict(self.tensors)
+        declared |= {name: self.tensors[actual] for name, actual in (local or {}).items()}
+        parsed = parse_equations(lines, declared, self.functions, taken={*self.tensors, *self.layers})
+        for tensor in parsed.tensors:
+            if "." not in tensor.name:
+                self._free(tensor.name, tensor.where)
+        self.functions.update(parsed.functions)
+        self._add(parsed)
+        return {t.name: t.name for t in parsed.tensors}
+
+    def expression(self, line: Line, target: str) -> str:
+        """Add a bare expression as the equation of a scalar."""
+        name = self.fresh(target)
+        self._add(parse_expression(line, name, self.tensors, self.functions, taken={*self.tensors, *self.layers}))
+        return name
+
+    def rename(self, old: str, new: str, where: Place | None) -> None:
+        """Give a result another name."""
+        self._free(new, where)
+        self.tensors = {
+            (new if name == old else name): (replace(t, name=new) if name == old else t)
+            for name, t in self.tensors.items()
+        }
+        self.equations = [_renamed(e, old, new) for e in self.equations]
+
+    def output(self, shown_name: str, tensor: str, kept: Iterable[str], where: Place | None) -> str:
+        """Make a tensor an output of a name: the tensor is renamed, or copied where it has its name for a reason."""
+        if shown_name == tensor:
+            return tensor
+        if self.tensors[tensor].role is Role.RESULT and tensor not in kept:
+            self.rename(tensor, shown_name, where)
+            return shown_name
+        inside = "[...]" if self.tensors[tensor].shape else ""
+        line = Line(f"{shown_name}{inside} = {tensor}{inside}", where or Place(self.name), exact=False)
+        self._free(shown_name, where)
+        self.write([line])
+        return shown_name
+
+    # --- the model ----------------------------------------------------------------------------------------------------
+
+    def finish(
+        self,
+        loss: str,
+        outputs: Sequence[str],
+        metrics: Sequence[tuple[str, str]],
+        optimizer: Optimizer,
+        training: Training | None = None,
+        data: Data | None = None,
+        title: str = "",
+    ) -> Model:
+        """The model, if it is whole: a scalar loss, scalar metrics, everything declared read."""
+        for what, name in (("the loss", loss), *((f"metric '{s}'", t) for s, t in metrics)):
+            self._check_scalar(what, name)
+        read = {name for equation in self.equations for name in equation.sources} | {loss, *outputs}
+        for tensor in self.tensors.values():
+            if tensor.role in (Role.INPUT, Role.PARAM) and tensor.name not in read:
+                raise NameError_(
+                    f"nothing reads {'input' if tensor.role is Role.INPUT else 'parameter'} '{tensor.name}'",
+                    where=tensor.where,
+                    remedy="use it or leave it out",
+                )
+        order = (Role.INPUT, Role.PARAM, Role.RESULT)
+        tensors = tuple(t for role in order for t in self.tensors.values() if t.role is role)
+        results = tuple(dict.fromkeys((loss, *outputs, *(tensor for _, tensor in metrics))))
+        program = Program(self.name, tensors, tuple(self.equations), results, self.dtype)
+        return Model(
+            self.name,
+            program,
+            loss,
+            tuple(outputs),
+            tuple(metrics),
+            optimizer,
+            training or Training(),
+            data,
+            title,
+        )
+
+    def _check_scalar(self, what: str, name: str) -> None:
+        tensor = self.tensors[name]
+        if tensor.shape or tensor.kind is not Kind.REAL:
+            letters = "ijklmpqr"[: len(tensor.shape)]
+            access = f"{name}[{', '.join(letters)}]"
+            raise ShapeError(
+                f"{what} is not one real number",
+                found=shown(tensor),
+                where=tensor.where or self.where,
+                remedy=f"take its mean: mean[{', '.join(letters)}]({access})" if tensor.shape else None,
+            )
+
+
+def choose(rows: Sequence[Definition], actual: Sequence[Tensor], request: Request) -> Definition:
+    """The first row whose options and kinds of input are those asked for."""
+    name = rows[0].name
+    possible = [r for r in rows if len(r.reads) == len(actual)]
+    if not possible:
+        _check_count(rows[0], actual, f"'{name}'", request)
+    fitting = [
+        r for r in possible if all(fits(read_pattern(p), t) for (_, p), t in zip(r.reads, actual, strict=True))
+    ]
+    for row in fitting or possible:
+        if row.when is None:
+            return row
+        option = next(o for o in row.options if o.name == row.when[0])
+        value = request.given.get(option.name, option.default)
+        option.check(value, f"'{name}'", request.where.get(option.name) or request.place)
+        if value == row.when[1]:
+            return row
+    return possible[0]
+
+
+def _check_count(definition: Definition, actual: Sequence[Tensor], subject: str, request: Request) -> None:
+    if len(actual) != len(definition.reads):
+        raise SpecError(
+            f"{subject} reads {len(definition.reads)} tensor{'' if len(definition.reads) == 1 else 's'}",
+            found=", ".join(map(shown, actual)) or "none",
+            expected=", ".join(f"{formal}: {pattern}" for formal, pattern in definition.reads),
+            where=request.place,
+            remedy="name what it reads with 'from'",
+        )
+
+
+def filled_names(text: str) -> set[str]:
+    """The words of a declaration."""
+    return set(text.replace("[", " ").replace("]", " ").replace(",", " ").replace("(", " ").replace(")", " ").split())
+
+
+def _renamed(equation: Equation, old: str, new: str) -> Equation:
+    target = new if equation.target == old else equation.target
+    if old not in equation.sources:
+        return equation if target == equation.target else replace(equation, target=target)
+    body = equation.body.replace(
+        lambda e: isinstance(e, Access) and e.tensor == old, lambda e: e.func(new, *e.indices)
+    )
+    return replace(equation, target=target, body=body)

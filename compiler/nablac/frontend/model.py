@@ -1,0 +1,100 @@
+"""frontend/model: what every front-end returns and every later stage starts from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+
+from sympy import Expr, Rational
+
+from nablac.ir.equation import Program
+from nablac.ir.text import print_expression, print_program
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An update rule over ONE flat vector of extent P: ``theta``, its gradient ``g``, and state vectors that start at 0.
+
+    ``updates`` pairs what is kept between steps with the tensor that replaces it.  ``schedule`` gives the learning rate
+    of an epoch (counted from 0) from ``lr0``; the program reads it as ``lr``, and the step, counted from 1, as ``t``.
+    """
+
+    name: str
+    program: Program
+    updates: tuple[tuple[str, str], ...]
+    lr: Rational
+    schedule: Expr
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        """The state vectors, in the order in which they lie in memory."""
+        return tuple(kept for kept, _ in self.updates if kept != "theta")
+
+
+@dataclass(frozen=True)
+class Training:
+    """Defaults of the trainer; each can be given anew where training starts."""
+
+    epochs: int = 10
+    batch_size: int = 32
+    seed: int = 0
+    shuffle: bool = True
+    patience: int | None = None  # epochs without a better validation loss before training stops
+    clip: float | None = None  # largest norm of the gradient
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where ``nablac train`` finds its samples.  ``columns`` maps a model's input to what holds it: an array of an
+    ``.npz`` file, columns of a ``.csv`` file, or an IDX file.  Reading it is the trainer's business."""
+
+    train: str | None = None
+    validation: str | float | None = None
+    test: str | None = None
+    format: str | None = None
+    target: str | None = None
+    columns: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    scale: tuple[tuple[str, float, float], ...] = ()  # input, shift, factor: (x - shift)*factor
+    standardise: tuple[str, ...] = ()
+    folder: str = "."
+
+
+@dataclass(frozen=True)
+class Model:
+    """A program with its roles: the loss, what is predicted, what is measured, and how it is trained.
+
+    ``metrics`` pairs the name that is shown with the tensor.
+    """
+
+    name: str
+    program: Program
+    loss: str
+    outputs: tuple[str, ...]
+    metrics: tuple[tuple[str, str], ...]
+    optimizer: Optimizer
+    training: Training = field(default_factory=Training)
+    data: Data | None = None
+    title: str = ""
+
+    @cached_property
+    def source(self) -> str:
+        """The canonical text of all that decides the generated module: equal models have equal sources."""
+        rule = self.optimizer
+        lines = [
+            print_program(self.program),
+            f"loss {self.loss}; outputs {', '.join(self.outputs)}",
+            *(f"metric {shown} = {tensor}" for shown, tensor in self.metrics),
+            print_program(rule.program),
+            *(f"update {kept} <- {new}" for kept, new in rule.updates),
+            f"lr {rule.lr}; schedule {print_expression(rule.schedule)}",
+            f"training {asdict(self.training)}",
+            f"title {self.title}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    @property
+    def digest(self) -> str:
+        """The key of the generated module."""
+        return hashlib.sha256(self.source.encode()).hexdigest()
