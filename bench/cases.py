@@ -53,10 +53,10 @@ def images() -> tuple[NDArray[np.float32], NDArray[np.generic]]:
     import sys
 
     sys.path.insert(0, str(ROOT / "examples" / "data"))
-    from make_idx import FULL, SMALL, enlarge
+    from make_idx import SMALL, enlarge
 
     with np.load(ROOT / "examples" / "data" / "digits_train.npz") as part:
-        pixels = np.rint(part["x"] * FULL).astype(np.int64).reshape(-1, SMALL, SMALL)
+        pixels = part["x"].astype(np.int64).reshape(-1, SMALL, SMALL)
         labels = part["y"].astype(np.int64)
     x = (enlarge(pixels).reshape(len(labels), -1).astype(np.float32) / 255 - 0.5) / 0.5
     return x.astype(np.float32), labels

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
+from nablac.errors import CompileError
+from nablac.frontend.model import Model
 from nablac.ir.check import check
-from nablac.ir.equation import Program
+from nablac.ir.equation import Equation, Program
+from nablac.ir.tensor import Role
+from nablac.ir.text import print_equation
 from nablac.passes.canonicalise import canonicalise
 from nablac.passes.contract import contract
 from nablac.passes.differentiate import reverse
@@ -35,6 +39,54 @@ class Record:
     seconds: float
     program: Program
     changed: bool
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model with its programs after the passes, what each pass did, and the number of each equation.
+
+    ``programs``: ``predict`` (the outputs), ``evaluate`` (loss and metrics), ``forward`` (both), ``gradient`` (loss and
+    gradients) and ``update`` (the optimizer).  ``gradients`` names the gradient of each parameter.  Equations are
+    numbered by target and text: those of the gradient program first, in order, then what only the others have.
+    """
+
+    model: Model
+    programs: Mapping[str, Program]
+    records: Mapping[str, tuple[Record, ...]]
+    gradients: Mapping[str, str]
+    numbers: Mapping[str, int]
+
+    def number(self, equation: Equation) -> int:
+        """The equation's number in the report and above the loops of the generated module."""
+        return self.numbers[print_equation(equation)]
+
+    def program_after(self, name: str) -> Program:
+        """The gradient program after the last run of a pass; raises ``CompileError`` for an unknown name."""
+        records = self.records["gradient"]
+        found = [r.program for r in records if r.name == name]
+        if not found:
+            raise CompileError(f"no pass is called '{name}'", expected=", ".join(dict.fromkeys(r.name for r in records)))
+        return found[-1]
+
+
+def compile_model(model: Model) -> Compiled:
+    """Derive, simplify and stabilise a model's programs."""
+    program, metrics = model.program, tuple(tensor for _, tensor in model.metrics)
+    wrt = [t.name for t in program.having(Role.PARAM)]
+    derived, gradients = gradient_program(program, model.loss, wrt)
+    records = {
+        "gradient": derived,
+        "predict": forward_program(program, model.outputs),
+        "evaluate": forward_program(program, (model.loss, *metrics)),
+        "forward": forward_program(program, tuple(dict.fromkeys((*model.outputs, model.loss, *metrics)))),
+        "update": forward_program(model.optimizer.program, model.optimizer.program.results),
+    }
+    programs = {name: runs[-1].program for name, runs in records.items()}
+    numbers: dict[str, int] = {}
+    for one in programs.values():
+        for equation in one.equations:
+            numbers.setdefault(print_equation(equation), len(numbers) + 1)
+    return Compiled(model, programs, {n: tuple(r) for n, r in records.items()}, gradients, numbers)
 
 
 def forward_program(program: Program, results: Sequence[str]) -> list[Record]:

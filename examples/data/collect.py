@@ -19,10 +19,10 @@ SEED = 0
 
 
 def write_digits() -> None:
-    """1,797 digits in an order fixed by the seed: the last 360 are held out.  Pixels 0 ... 16 become 0 ... 1."""
+    """1,797 digits in an order fixed by the seed: the last 360 are held out.  Pixels are 0 ... 16."""
     digits = load_digits()
     order = np.random.default_rng(SEED).permutation(len(digits.target))
-    x = (digits.data[order] / 16).astype(np.float32)
+    x = digits.data[order].astype(np.float32)
     y = digits.target[order].astype(np.int64)
     np.savez_compressed(HERE / "digits_train.npz", x=x[:-HELD_OUT], y=y[:-HELD_OUT])
     np.savez_compressed(HERE / "digits_test.npz", x=x[-HELD_OUT:], y=y[-HELD_OUT:])

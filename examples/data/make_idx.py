@@ -47,7 +47,7 @@ def main(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for source, name in (("digits_train.npz", "train"), ("digits_test.npz", "t10k")):
         with np.load(HERE / source) as part:
-            pixels = np.rint(part["x"] * FULL).astype(np.int64).reshape(-1, SMALL, SMALL)
+            pixels = part["x"].astype(np.int64).reshape(-1, SMALL, SMALL)
             labels = part["y"].astype(np.uint8)
         write_idx(directory / f"{name}-images-idx3-ubyte.gz", enlarge(pixels))
         write_idx(directory / f"{name}-labels-idx1-ubyte.gz", labels)

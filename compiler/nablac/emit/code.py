@@ -83,7 +83,7 @@ def emit_code(programs: Programs) -> Code:
     memories = {name: plan_memory(s) for name, s in schedules.items()}
     numbers = _numbers(schedules)
     sites = {(n, at): site_of(s, nest) for n, s in schedules.items() for at, nest in enumerate(s.nests) if not _inline(s, at)}
-    printed = kernels(sites.values())
+    printed = kernels(sites.values(), taken=ORDER)
     of_site = {id(site): kernel for kernel in printed for site in kernel.sites}
     entries: dict[str, Entry] = {}
     for name, program in programs.items():

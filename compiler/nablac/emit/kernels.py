@@ -17,7 +17,7 @@ from nablac.emit.nests import nest_lines
 from nablac.emit.printer import Printer
 from nablac.errors import InternalError
 from nablac.ir.functions import Access, accesses
-from nablac.plan.loops import Loop, Nest, Number, Pick, Schedule, Space, Store, expressions, walk
+from nablac.plan.loops import Loop, Nest, Number, Pick, Schedule, Space, Store, expressions, stored, walk
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def site_of(schedule: Schedule, nest: Nest) -> Site:
             extents.append(s.extent)
     needed = {name for other in schedule.nests if other is not nest for name in other.read} | set(schedule.results)
     returns = tuple(dict.fromkeys(m for m in made if m in needed))
-    unique = tuple(dict.fromkeys(arrays))
+    stores = {name for s in walk(nest.body) for name in stored(s)}
+    unique = tuple(sorted(dict.fromkeys(arrays), key=lambda name: name in stores))
     sizes = tuple(dict.fromkeys(extents))
     shown = tuple(_shown(e, unique, schedule) for e in sizes)
     return Site(schedule, nest, Signature(unique, tuple(dict.fromkeys(scalars)), sizes, shown, returns))
@@ -128,12 +129,12 @@ def _loops(nest: Nest) -> list[Symbol]:
     return [s.index for s in walk(nest.body) if isinstance(s, Loop)]
 
 
-def kernels(sites: Iterable[Site], comment: Mapping[int, Sequence[str]] | None = None, taken: Iterable[str] = ()) -> list[Kernel]:
+def kernels(sites: Iterable[Site], taken: Iterable[str] = ()) -> list[Kernel]:
     """The kernels that serve the sites, in order of first need."""
     groups: dict[str, list[Site]] = {}
     for site in sites:
         groups.setdefault(canonical(site), []).append(site)
-    space = NameSpace(taken)
+    space = NameSpace(name.lstrip("_") for name in taken)
     return [_kernel(tuple(group), space) for group in groups.values()]
 
 

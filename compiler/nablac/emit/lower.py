@@ -172,11 +172,7 @@ def _wrapped(lines: Sequence[str]) -> str:
 def _conventions(programs: object) -> str:
     """The declared derivatives at the kinks of the functions that the programs use."""
     text = "\n".join(print_equation(e) for program in programs for e in program.equations)  # type: ignore[attr-defined]
-    used = {
-        name: rule
-        for name, rule in KINKS.items()
-        if re.search(rf"\b{re.escape(re.split(r'[(,\[]', name)[0])}[(\[]", text)
-    }
+    used = {name: rule for name, rule in KINKS.items() if re.search(rf"\b{re.split('[^a-z]', name)[0]}[([]", text)}
     if not used:
         return "No function in it has a kink."
     rules = "; ".join(rule if rule.startswith(name[:3]) else f"{name}: {rule}" for name, rule in used.items())

@@ -7,6 +7,7 @@ was not finite.
 
 from __future__ import annotations
 
+import ast
 import re
 import textwrap
 from collections.abc import Sequence
@@ -49,12 +50,16 @@ def numpy_module(program: Program, outputs: Sequence[str], predict: Sequence[str
 
 def _pieces(text: NumpyText) -> tuple[list[str], list[str], list[str]]:
     """A function's extents, its statements, and the pairs of the dict that it returns."""
+    end = next(place for place, line in enumerate(text.body) if line.startswith("return {"))
     guarded = any(line.startswith("with ") for line in text.body)
     extents = [line for line in text.body if re.fullmatch(r"\w+ = \S+\.shape\[\d+\]", line)]
-    lines = [line.removeprefix("    ") if guarded else line for line in text.body[len(extents) : -1]]
+    lines = [line.removeprefix("    ") if guarded else line for line in text.body[len(extents) : end]]
     lines = [line for line in lines if not line.startswith("with ")]
-    pairs = text.body[-1].removeprefix("return {").removesuffix("}")
-    return extents, lines, pairs.split(", ") if pairs else []
+    answer = ast.parse(" ".join(text.body[end:]).removeprefix("return "), mode="eval").body
+    if not isinstance(answer, ast.Dict):
+        raise InternalError("numpy_module: the function does not return a dict")
+    pairs = zip(answer.keys, answer.values, strict=True)
+    return extents, lines, [f'"{ast.literal_eval(k)}": {ast.unparse(v)}' for k, v in pairs if k is not None]
 
 
 def _dict(start: str, pairs: Sequence[str], end: str) -> list[str]:

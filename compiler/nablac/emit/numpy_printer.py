@@ -27,16 +27,28 @@ WIDTH = 110
 
 @dataclass(frozen=True)
 class NumpyText:
-    """A function's text: helpers to stand before it, arguments, body lines (the last returns the dict of outputs).
+    """A function's text in its parts, and ``body``, which puts them together.
 
     The first argument ``p`` is the dict of parameter views by name; the others are the inputs that the outputs need,
     whose names in the program are ``inputs``, in order of declaration.
     """
 
-    helpers: tuple[str, ...]
+    helpers: tuple[str, ...]  # functions to stand before it
     arguments: tuple[str, ...]
     inputs: tuple[str, ...]
-    body: tuple[str, ...]
+    extents: tuple[str, ...]  # lines that read extents off shapes
+    statements: tuple[str, ...]  # lines, one equation after another
+    quiet: bool  # whether the statements may warn, and so want np.errstate(all="ignore")
+    values: tuple[tuple[str, str], ...]  # each output's name and the expression that gives it
+
+    @property
+    def body(self) -> tuple[str, ...]:
+        """The function's lines; the last returns the dict of outputs."""
+        lines = self.statements
+        if self.quiet:
+            lines = ('with np.errstate(all="ignore"):', *(f"    {line}" for line in lines))
+        pairs = ", ".join(f'"{name}": {value}' for name, value in self.values)
+        return (*self.extents, *lines, f"return {{{pairs}}}")
 
 
 def numpy_function(program: Program, outputs: Sequence[str]) -> NumpyText:
@@ -57,12 +69,16 @@ def numpy_function(program: Program, outputs: Sequence[str]) -> NumpyText:
         tensor = _telling(s, program, read)
         read.add(tensor.name)
         sizes.append(f"{printer.extents[s]} = {names[tensor.name]}.shape[{tensor.shape.index(s)}]")
-    if printer.warns:
-        lines = ['with np.errstate(all="ignore"):', *(f"    {line}" for line in lines)]
-    lines += _returned([f'"{name}": {_as_array(program, name, names)}' for name in outputs])
     inputs = tuple(t.name for t in given if t.name in read)
-    helpers = tuple(text for name, text in HELPERS.items() if name in printer.helpers)
-    return NumpyText(helpers, ("p", *(names[t] for t in inputs)), inputs, (*sizes, *lines))
+    return NumpyText(
+        helpers=tuple(text for name, text in HELPERS.items() if name in printer.helpers),
+        arguments=("p", *(names[t] for t in inputs)),
+        inputs=inputs,
+        extents=tuple(sizes),
+        statements=tuple(lines),
+        quiet=printer.warns,
+        values=tuple((name, _as_array(program, name, names)) for name in outputs),
+    )
 
 
 def needed(program: Program, outputs: Iterable[str]) -> tuple[Equation, ...]:
@@ -110,11 +126,6 @@ def _statement(target: str, value: str) -> list[str]:
         return [line]
     inner = textwrap.wrap(value, WIDTH - 4, break_long_words=False, break_on_hyphens=False)
     return [f"{target} = (", *(f"    {part}" for part in inner), ")"]
-
-
-def _returned(items: list[str]) -> list[str]:
-    line = f"return {{{', '.join(items)}}}"
-    return [line] if len(line) <= WIDTH else ["return {", *(f"    {item}," for item in items), "}"]
 
 
 # --- equations --------------------------------------------------------------------------------------------------------

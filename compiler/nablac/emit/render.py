@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, meta
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, meta
 
 from nablac.emit.view import ModelView
 
@@ -35,10 +38,17 @@ def undeclared(layout: str) -> set[str]:
 def _environment() -> Environment:
     # what is filled in is Python, not HTML: nothing is escaped here, and the view holds no text of a user's as it came
     return Environment(
-        loader=PackageLoader("nablac", "templates"),
+        loader=FileSystemLoader(_folder()),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
     )
+
+
+def _folder() -> str:
+    """Where the templates are: the package ``nablac.templates``, or the source tree's directory of that name."""
+    if find_spec("nablac.templates") is not None:
+        return str(files("nablac.templates"))
+    return str(Path(__file__).resolve().parents[3] / "templates")

@@ -76,6 +76,7 @@ class Builder:
         self.equations: list[Equation] = []
         self.layers: dict[str, Layer] = {}
         self.functions: dict[str, FunctionText] = {}
+        self.aliases: dict[str, str] = {}  # what an output was called before it was named
         self._counts: dict[str, int] = {}
 
     # --- names --------------------------------------------------------------------------------------------------------
@@ -119,6 +120,7 @@ class Builder:
 
     def tensor(self, name: str, where: Place | None) -> Tensor:
         """A tensor by its name; an unknown one is refused."""
+        name = self.aliases.get(name, name)
         if name not in self.tensors:
             known = [n for n in self.tensors if "." not in n]
             raise NameError_(
@@ -214,9 +216,10 @@ class Builder:
             Line(line, where or Place(self.name), exact=False) if isinstance(line, str) else line
             for line in definition.equations
         ]
+        own = definition.where is not None
         parsed = parse_equations(
             lines,
-            formal,
+            {**self.known(), **formal} if own else formal,
             self.functions,
             constants=constants,
             rename=lambda target: name if target == definition.gives else f"{name}.{target}",
@@ -245,7 +248,7 @@ class Builder:
     def write(self, lines: Iterable[Line], local: Mapping[str, str] | None = None) -> dict[str, str]:
         """Add equations; ``local`` gives tensors other names inside them.  The answer maps targets to tensors."""
         lines = list(lines)
-        declared = dict(self.tensors)
+        declared = self.known()
         declared |= {name: self.tensors[actual] for name, actual in (local or {}).items()}
         parsed = parse_equations(lines, declared, self.functions, taken={*self.tensors, *self.layers})
         for tensor in parsed.tensors:
@@ -255,10 +258,14 @@ class Builder:
         self._add(parsed)
         return {t.name: t.name for t in parsed.tensors}
 
+    def known(self) -> dict[str, Tensor]:
+        """Every tensor, by all its names."""
+        return {**{old: self.tensors[new] for old, new in self.aliases.items()}, **self.tensors}
+
     def expression(self, line: Line, target: str) -> str:
         """Add a bare expression as the equation of a scalar."""
         name = self.fresh(target)
-        self._add(parse_expression(line, name, self.tensors, self.functions, taken={*self.tensors, *self.layers}))
+        self._add(parse_expression(line, name, self.known(), self.functions, taken={*self.tensors, *self.layers}))
         return name
 
     def rename(self, old: str, new: str, where: Place | None) -> None:
@@ -269,6 +276,7 @@ class Builder:
             for name, t in self.tensors.items()
         }
         self.equations = [_renamed(e, old, new) for e in self.equations]
+        self.aliases[old] = new
 
     def output(self, shown_name: str, tensor: str, kept: Iterable[str], where: Place | None) -> str:
         """Make a tensor an output of a name: the tensor is renamed, or copied where it has its name for a reason."""

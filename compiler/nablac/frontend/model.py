@@ -47,17 +47,19 @@ class Training:
 
 @dataclass(frozen=True)
 class Data:
-    """Where ``nablac train`` finds its samples.  ``columns`` maps a model's input to what holds it: an array of an
-    ``.npz`` file, columns of a ``.csv`` file, or an IDX file.  Reading it is the trainer's business."""
+    """Where ``nablac train`` finds its samples; reading them is the trainer's business.
 
-    train: str | None = None
-    validation: str | float | None = None
-    test: str | None = None
-    format: str | None = None
+    A source maps inputs to files, or has the one key ``""`` for a file that holds all inputs (``.npz``, ``.csv``).
+    ``validation`` may also be the fraction of the training samples that is held out.  Paths are relative to ``folder``.
+    ``target`` is the column of a ``.csv`` file that is the second input; the other columns are the first.
+    """
+
+    train: Mapping[str, str] = field(default_factory=dict)
+    validation: Mapping[str, str] | float | None = None
+    test: Mapping[str, str] | None = None
     target: str | None = None
-    columns: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
-    scale: tuple[tuple[str, float, float], ...] = ()  # input, shift, factor: (x - shift)*factor
-    standardise: tuple[str, ...] = ()
+    prepare: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # input: (factor, offset), x*factor + offset
+    standardise: tuple[str, ...] = ()  # inputs brought to mean 0 and deviation 1, measured on the training samples
     folder: str = "."
 
 

@@ -144,7 +144,7 @@ def _check_targets(texts: Sequence[EquationText], names: Names) -> None:
 def _ordered(texts: Sequence[EquationText], functions: Mapping[str, FunctionText]) -> list[EquationText]:
     """The equations, each after what it reads, otherwise as they were written."""
     by_target = {text.target: text for text in texts}
-    reads = {text.target: [n for n in _names_in(text.body, functions) if n in by_target] for text in texts}
+    reads = {text.target: [n for n in names_in(text.body, functions) if n in by_target] for text in texts}
     done: dict[str, EquationText] = {}
     for text in texts:
         waiting = [text.target]
@@ -167,7 +167,7 @@ def _ordered(texts: Sequence[EquationText], functions: Mapping[str, FunctionText
     return list(done.values())
 
 
-def _names_in(body: ast.expr, functions: Mapping[str, FunctionText]) -> list[str]:
+def names_in(body: ast.expr, functions: Mapping[str, FunctionText]) -> list[str]:
     """The names an expression holds, those in the functions it calls too, in a fixed order."""
     found: dict[str, None] = {}
     waiting, seen = [body], set()

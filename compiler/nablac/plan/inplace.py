@@ -69,11 +69,7 @@ def _ordered(last: list[Store], over: Mapping[str, str]) -> list[Store]:
     rest, done = list(last), []
     while rest:
         for s in rest:
-            read = {a.tensor for a in accesses(s.value)}
-            if not any(over[o.target.tensor] == s.target.tensor for o in rest) and not any(
-                over[s.target.tensor] in {a.tensor for a in accesses(o.value)} for o in rest if o is not s
-            ):
-                del read
+            if not any(over[s.target.tensor] in {a.tensor for a in accesses(o.value)} for o in rest if o is not s):
                 done.append(s)
                 rest.remove(s)
                 break

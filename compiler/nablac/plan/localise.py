@@ -35,7 +35,7 @@ def localised(
     kept = {name: _kept_axes(sightings) for name, sightings in seen.items()}
     if all(len(axes) == len(shapes[name]) for name, axes in kept.items()):
         return _merged(body, set(own)), {name: shapes[name] for name in kept}
-    body = mapped(body, lambda a: Access(a.tensor, *(a.indices[p] for p in kept[a.tensor])) if a.tensor in kept else a)
+    body = mapped(body, lambda a: a.func(a.args[0], *(a.indices[p] for p in kept[a.tensor])) if a.tensor in kept else a)
     return _merged(body, set(own)), {name: tuple(shapes[name][p] for p in axes) for name, axes in kept.items()}
 
 

@@ -1,0 +1,232 @@
+"""cli: the commands compile, train, check and inspect.  What needs SymPy is imported where it is used."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nablac import __version__
+from nablac.errors import InternalError, NablacError
+
+if TYPE_CHECKING:
+    from nablac.network import Network
+
+MISTAKE = 2
+DEFECT = 70
+
+
+def _told(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A user's mistake is told in the project's form and ends with exit code 2; a defect of ours says so."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except NablacError as error:
+            click.echo(str(error), err=True)
+            sys.exit(MISTAKE)
+        except InternalError as error:
+            click.echo(f"a defect of nablac, not of your model: {error}\n  please report it with the spec", err=True)
+            sys.exit(DEFECT)
+
+    return run
+
+
+_DTYPE = click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Width of the numbers, over the spec's own.")
+_DUMP = click.option("--dump", metavar="PASS", multiple=True,
+                     help="Print the gradient program after a pass (trace, canonicalise, stabilise, differentiate, "
+                          "contract, inline, shift, share, shorten).")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="nablac")
+def main() -> None:
+    """Compile a model and its loss into one readable Python module that trains it.
+
+    \b
+    SPEC is a YAML file, or FILE.py:FUNCTION for a function decorated with @nc.model.
+    Mistakes in a spec end with exit code 2 and a message with file, line and column.
+
+    \b
+      nablac train   examples/digits.yaml                      compile (cached) and train
+      nablac compile examples/digits.yaml -o digits.py         write the module
+      nablac inspect examples/digits.yaml --wrt linear_1.W     the derived formulas
+      nablac check   examples/digits.yaml                      verify every gradient numerically
+    """
+
+
+@main.command("compile")
+@click.argument("spec")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The module's file (default: NAME.py).")
+@click.option("--force", is_flag=True, help="Replace a file that nablac has not made.")
+@_DTYPE
+@_DUMP
+@_told
+def compile_(spec: str, output: Path | None, force: bool, dtype: str | None, dump: tuple[str, ...]) -> None:
+    """Compile SPEC and write its module.
+
+    The module needs NumPy to predict and Numba to train, and never nablac.  It is written whole or not at all.
+    """
+    net = _network(spec, dtype)
+    _dump(net, dump)
+    path = net.write(output or Path(f"{net.compiled.model.name}.py"), force=force)
+    lines = net.source.count("\n")
+    click.echo(f"{path}: {lines} lines, {len(net.compiled.programs['gradient'].equations)} equations in the training step")
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["-h", "--help"]})
+@click.argument("spec")
+@_DTYPE
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@_told
+def train(spec: str, dtype: str | None, options: tuple[str, ...]) -> None:
+    """Compile SPEC (or take it from the cache) and train on the data that its ``data:`` section names.
+
+    \b
+    Every option of the module's own train command can follow:
+      --data FILE...      training data: .npz, .csv or IDX files (.gz too)
+      --val FILE...       validation data, or a fraction of the training rows
+      --target COLUMN     the column of a .csv file that is to be learned
+      --epochs N  --batch-size N  --lr X  --seed N
+      --out FOLDER        for checkpoint.npz, history.csv and curves.png
+      --resume            go on from the checkpoint in --out
+    """
+    from nablac.store import Stored, find_or_make
+
+    def make(folder: Path) -> Stored:
+        from nablac.frontend.load import train_arguments
+
+        net = _network(spec, dtype)
+        path = net.write(folder / f"{net.compiled.model.name}.py")
+        return Stored(path, tuple(train_arguments(net.compiled.model)))
+
+    stored = find_or_make(spec, dtype or "", make)
+    sys.exit(_module(stored.path).main(["train", *_merged(stored.arguments, options)]))
+
+
+def _merged(arguments: tuple[str, ...], options: tuple[str, ...]) -> list[str]:
+    """The spec's arguments, less those that the command line gives anew."""
+    given = {o.partition("=")[0] for o in options if o.startswith("--")}
+    merged: list[str] = []
+    keep = True
+    for argument in arguments:
+        if argument.startswith("--"):
+            keep = argument not in given
+        if keep:
+            merged.append(argument)
+    return [*merged, *options]
+
+
+def _module(path: Path) -> Any:
+    import importlib.util
+
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[path.stem] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+@main.command()
+@click.argument("spec")
+@click.option("--points", default=3, show_default=True, type=click.IntRange(1, 100), help="Random points to compare at.")
+@click.option("--entries", default=12, show_default=True, type=click.IntRange(1, 10_000), help="Entries of each parameter.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the points.")
+@_DTYPE
+@_told
+def check(spec: str, points: int, entries: int, seed: int, dtype: str | None) -> None:
+    """Compare the emitted module's gradients with complex-step derivatives of the model as it was written.
+
+    Names the worst entry of each parameter; the exit code is 1 if one is off by more than rounding.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from nablac.verify import LIMITS, check_gradients
+
+    net = _network(spec, dtype)
+    model, module = net.compiled.model, net.module
+    limit = LIMITS[model.program.dtype]
+    findings = [f for k in range(points) for f in check_gradients(model, module, seed=seed + k, entries=entries)]
+    table = Table(title=f"{model.name} ({model.program.dtype}), {points} points, allowed {limit:g}")
+    for heading in ("parameter", "entries", "worst relative error", "at", "emitted", "complex step"):
+        table.add_column(heading, justify="left" if heading in ("parameter", "at") else "right")
+    for name in dict.fromkeys(f.parameter for f in findings):
+        own = [f for f in findings if f.parameter == name]
+        worst = next((f for f in own if f.error != f.error), max(own, key=lambda f: f.error))
+        style = None if worst.error <= limit else "bold red"
+        table.add_row(name, str(sum(f.entries for f in own)), f"{worst.error:.2e}", worst.worst, f"{worst.emitted:.9g}",
+                      f"{worst.reference:.9g}", style=style)
+    Console().print(table)
+    bad = [f for f in findings if not f.error <= limit]
+    click.echo(f"{len(findings)} comparisons, worst {max(f.error for f in findings):.2e}" if not bad else
+               f"wrong: {bad[0].worst} is {bad[0].emitted:.9g}, not {bad[0].reference:.9g}")
+    sys.exit(1 if bad else 0)
+
+
+@main.command()
+@click.argument("spec")
+@click.option("--wrt", metavar="TENSOR", multiple=True, help="Only the gradient of this parameter (may be given again).")
+@click.option("--format", "format_", type=click.Choice(["text", "latex"]), default="text", show_default=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of the terminal.")
+@_DTYPE
+@_DUMP
+@_told
+def inspect(
+    spec: str, wrt: tuple[str, ...], format_: str, output: Path | None, dtype: str | None, dump: tuple[str, ...]
+) -> None:
+    """Print the numbered equations of the forward pass and of each gradient.
+
+    The same numbers stand above the loops of the generated module.
+    """
+    from nablac.report.latex import latex_document
+
+    net = _network(spec, dtype)
+    if dump:
+        _dump(net, dump)
+        return
+    names = wrt or tuple(net.compiled.gradients)
+    sections = [("forward", net.equations), *((f"gradient of {name}", net.gradient(name)) for name in names)]
+    if format_ == "latex":
+        text = latex_document(net.compiled.model.name, [(title, list(formula)) for title, formula in sections])
+    else:
+        text = "\n\n".join(f"{title}\n{formula}" for title, formula in sections) + "\n"
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        from nablac.emit.write import write
+
+        write(text, output, force=True)
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of specs, for editors."""
+    import json
+
+    from nablac.frontend.load import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+def _network(spec: str, dtype: str | None) -> Network:
+    from nablac.network import compile as compile_network
+
+    return compile_network(spec, dtype=dtype)
+
+
+def _dump(net: Network, passes: tuple[str, ...]) -> None:
+    from nablac.ir.text import print_program
+
+    for name in passes:
+        click.echo(f"after {name}\n{print_program(net.compiled.program_after(name))}\n")
+
+
+if __name__ == "__main__":
+    main()

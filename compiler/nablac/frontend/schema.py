@@ -1,0 +1,191 @@
+"""frontend/schema: the keys of a spec, as pydantic models: the one source of the JSON Schema and of the errors' places.
+
+It says which keys there are and of what kind.  What the texts in them mean is for ``frontend/spec``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nablac.errors import SpecError
+from nablac.frontend.definition import did_you_mean
+from nablac.frontend.library import LOSS_NAMES, MEASURES, NODES
+from nablac.frontend.optimizers import RULES, SCHEDULES
+from nablac.frontend.yaml_reader import Document, Path
+
+Text = Annotated[str, Field(max_length=4000)]
+Lines = list[Text] | Annotated[str, Field(max_length=100_000)]
+Item = Text | dict[str, Any]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class LayerSection(_Section):
+    """A layer, loss or metric of the user's own."""
+
+    reads: dict[str, Text] = Field(description='what it is applied to, e.g. {x: "real[..., k]"}')
+    equations: Lines = Field(description="its equations")
+    gives: Text | None = Field(None, description="the equation that is its result; the last one unless given")
+    params: dict[str, Text] = Field({}, description='what it learns, e.g. {W: "real[units, k] ~ he_normal"}')
+    options: dict[str, Literal["int", "real"] | int | float] = Field(
+        {}, description="its options: a kind (int, real) if they must be given, or a default"
+    )
+
+
+class TrainSection(_Section):
+    """Defaults of the trainer."""
+
+    epochs: int = Field(10, ge=1, le=10**9, description="passes over the training samples")
+    batch_size: int = Field(32, ge=1, le=2**31 - 1, description="samples a step")
+    seed: int = Field(0, ge=0, lt=2**63, description="decides the initial parameters and the order of the samples")
+    shuffle: bool = Field(True, description="whether each epoch takes the samples in another order")
+    patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better validation loss")
+    clip: float | None = Field(None, gt=0, lt=1e300, description="the largest norm of the gradient")
+
+
+Source = Text | dict[str, Text]
+
+
+class DataSection(_Section):
+    """Where the samples are; paths are relative to the spec."""
+
+    train: Source = Field(description="one .npz or .csv file, or a file for each input")
+    validation: Source | Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="as for train, or the fraction of the training samples that is held out"
+    )
+    test: Source | None = Field(None, description="as for train; measured once, at the end")
+    target: Text | None = Field(None, description="the column of a .csv file that is to be predicted")
+    prepare: dict[str, Text] = Field({}, description='formulas applied to inputs as they are read, e.g. {x: "x/255"}')
+    standardise: list[Text] = Field([], description="inputs that are brought to mean 0 and deviation 1")
+
+
+class Spec(_Section):
+    """A model, its loss and how it is trained."""
+
+    model: Text = Field(description="the model's name; the generated module is NAME.py")
+    title: Text = Field("", description="a line for reports and for the module's header")
+    dtype: Literal["float32", "float64"] = Field("float32", description="the width of all real numbers")
+    inputs: dict[str, Text] = Field({}, description='data, e.g. {x: "real[n, 784]", y: "label[n, 10]"}')
+    params: dict[str, Text] = Field({}, description='what is learned, e.g. {w: "real[13] ~ normal(0, 0.1)"}')
+    functions: Lines = Field([], description="functions of one line, e.g. swish(z) = z*sigmoid(z)")
+    layers: dict[str, LayerSection] = Field({}, description="layers, losses and metrics of one's own")
+    network: list[Item] = Field([], description="a chain of layers, each reading the one above it unless 'from' says")
+    equations: Lines = Field([], description="equations in index notation")
+    loss: Item | None = Field(None, description="what is minimised: a loss's name, a tensor, or an expression")
+    outputs: Text | list[Text] | dict[str, Text] | None = Field(None, description="what predict answers")
+    metrics: list[Item] | dict[str, Item] = Field([], description="what is reported beside the loss")
+    optimizer: Item = Field("adam", description="the update rule")
+    train: TrainSection = Field(default_factory=TrainSection, description="defaults of the trainer")
+    data: DataSection | None = Field(None, description="where the samples are")
+
+
+def validate(document: Document) -> Spec:
+    """The spec a document holds; the first thing that is wrong with it is told with its place."""
+    if not isinstance(document.data, Mapping):
+        raise SpecError(
+            "a spec is a mapping",
+            found="nothing" if document.data is None else f"a {_KINDS.get(type(document.data), 'value')}",
+            expected="model: name, and what it is made of",
+            where=document.place(()),
+        )
+    try:
+        return Spec.model_validate(document.data)
+    except ValidationError as error:
+        raise _told(error, document) from None
+
+
+_KINDS: dict[type, str] = {list: "list", dict: "mapping", str: "text", int: "number", float: "number", bool: "boolean"}
+
+
+def _told(error: ValidationError, document: Document) -> SpecError:
+    """The error at the deepest place, which for a choice of kinds is the branch that came furthest."""
+    details = error.errors(include_url=False, include_context=False)
+    first = details[0]
+    root = _path(first["loc"], document)[0]
+    rivals = [d for d in details if _path(d["loc"], document)[0][:1] == root[:1]]
+    detail = max(rivals, key=lambda d: len(_path(d["loc"], document)[0]))
+    path, section = _path(detail["loc"], document)
+    name = ".".join(str(p) for p in path)
+    if detail["type"] == "missing":
+        key = str(detail["loc"][-1])
+        return SpecError(
+            f"{_subject(path)} needs '{key}'",
+            expected=_description(section, key),
+            where=document.key(path),
+        )
+    if detail["type"] == "extra_forbidden":
+        keys = list(section.model_fields)
+        return SpecError(
+            f"{_subject(path[:-1])} has no key '{str(path[-1])[:60]}'",
+            expected="one of " + ", ".join(keys),
+            where=document.key(path),
+            remedy=did_you_mean(str(path[-1]), keys),
+        )
+    wanted = dict.fromkeys(_wanted(d["msg"]) for d in rivals if _path(d["loc"], document)[0] == path)
+    value = detail["input"]
+    found = "nothing" if value is None else repr(value) if len(repr(value)) <= 60 else _KINDS.get(type(value), "this")
+    return SpecError(f"'{name}' cannot be {found}", expected=" or ".join(wanted), where=document.place(path))
+
+
+def _wanted(message: str) -> str:
+    words = message.removeprefix("Input should be ").removeprefix("a valid ")
+    words = {"string": "a text", "integer": "a whole number", "dictionary": "a mapping", "list": "a list",
+             "number": "a number", "boolean": "true or false"}.get(words, words)
+    return words[:1].lower() + words[1:]
+
+
+def _path(location: tuple[int | str, ...], document: Document) -> tuple[Path, type[BaseModel]]:
+    """The part of a pydantic location that is a path of the document, and the section that holds its last key."""
+    path: Path = ()
+    section: type[BaseModel] = Spec
+    sections: dict[str, type[BaseModel]] = {"train": TrainSection, "data": DataSection}
+    for part in location:
+        longer = (*path, part)
+        if longer not in document.values:
+            continue
+        if len(path) == 1 and path[0] == "layers":
+            section = LayerSection
+        if len(path) == 0 and part in sections and len(location) > 1:
+            section = sections[str(part)]
+        path = longer
+    return path, section
+
+
+def _subject(path: Path) -> str:
+    return f"'{'.'.join(str(p) for p in path)}'" if path else "the spec"
+
+
+def _description(section: type[BaseModel], key: str) -> str | None:
+    field = section.model_fields.get(key)
+    return field.description if field else None
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a spec, for editors: the models above, and the library's names."""
+    schema = Spec.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "nablac spec"
+    properties = schema["properties"]
+    properties["network"]["items"] = _named(NODES)
+    properties["loss"]["examples"] = list(LOSS_NAMES)
+    properties["metrics"]["examples"] = [[name] for name in MEASURES]
+    properties["optimizer"]["examples"] = list(RULES)
+    properties["optimizer"]["description"] += f"; schedules are {', '.join(SCHEDULES)}, or a formula"
+    return schema
+
+
+def _named(rows: Mapping[str, Any]) -> dict[str, Any]:
+    """An item of a network: a layer's name, or a mapping whose key is one; other names are the user's own layers."""
+    keys = {
+        name: {"description": versions[0].help}
+        for name, versions in rows.items()
+    }
+    keys["share"] = {"description": "the name of a layer whose weights are used again", "type": "string"}
+    keys["from"] = {"description": "what it reads instead of the node above it"}
+    keys["name"] = {"description": "the node's name", "type": "string"}
+    return {"anyOf": [{"type": "string", "examples": list(rows)}, {"type": "object", "properties": keys}]}

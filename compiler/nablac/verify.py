@@ -1,0 +1,88 @@
+"""verify: what ``check`` does: the emitted module's gradients against derivatives the compiler had no part in.
+
+The reference is the complex step (Squire and Trapp, 1998) on the traced program, as the interpreter computes it before
+any pass:  dL/dtheta_k = Im L(theta + i*h*e_k) / h  with h = 1e-30, exact to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nablac.frontend.model import Model
+from nablac.ir.equation import Program
+from nablac.ir.interpret import COMPLEX128, interpret
+from nablac.ir.tensor import Role, Tensor
+
+STEP = 1e-30
+LIMITS = {"float64": 1e-9, "float32": 2e-3}
+"""The largest relative error that passes: rounding, with room for sums of many terms."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One parameter's comparison: the worst relative error over its entries, and where."""
+
+    parameter: str
+    entries: int
+    error: float
+    worst: str
+    emitted: float
+    reference: float
+
+
+def random_point(model: Model, seed: int, batch: int) -> dict[str, NDArray[Any]]:
+    """Inputs and parameters drawn from normal distributions, labels evenly; named extents are ``batch``, +1, +2, ..."""
+    rng = np.random.default_rng(seed)
+    names = sorted({str(e) for t in model.program.tensors for e in t.shape if not e.is_Integer})
+    sizes = {name: batch + place for place, name in enumerate(names)}
+    return {t.name: _draw(t, rng, sizes) for t in model.program.tensors if t.role in (Role.INPUT, Role.PARAM)}
+
+
+def _draw(tensor: Tensor, rng: np.random.Generator, sizes: Mapping[str, int]) -> NDArray[Any]:
+    shape = tuple(int(e) if e.is_Integer else sizes[str(e)] for e in tensor.shape)
+    if tensor.bound is not None:
+        bound = int(tensor.bound) if tensor.bound.is_Integer else sizes[str(tensor.bound)]
+        return rng.integers(0, bound, shape)
+    if tensor.kind.value == "int":
+        return rng.integers(0, 2, shape)
+    scale = 1.0 if tensor.role is Role.INPUT else 1 / np.sqrt(max(int(np.prod(shape[1:])), 1))
+    return np.asarray(rng.normal(size=shape) * scale)
+
+
+def check_gradients(
+    model: Model, module: Any, *, seed: int = 0, batch: int = 3, entries: int = 12,
+) -> list[Finding]:
+    """Compare some entries of each gradient of the module with the complex step, at one random point."""
+    point = random_point(model, seed, batch)
+    data = {t.name: point[t.name] for t in model.program.having(Role.INPUT)}
+    names = [t.name for t in model.program.having(Role.PARAM)]
+    _, flat = module.loss_and_grad(module.pack({name: point[name] for name in names}), **data)
+    gradients = module.unpack(flat)
+    program = replace(model.program, results=(model.loss,))
+    rounded = {n: v.astype(model.program.dtype).astype(np.float64) if v.dtype.kind == "f" else v for n, v in point.items()}
+    rng = np.random.default_rng(seed + 1)
+    return [_compare(program, model.loss, rounded, name, gradients[name], rng, entries) for name in names]
+
+
+def _compare(
+    program: Program, loss: str, point: Mapping[str, NDArray[Any]], name: str, gradient: NDArray[Any],
+    rng: np.random.Generator, entries: int,
+) -> Finding:
+    size = point[name].size
+    places = np.sort(rng.choice(size, min(entries, size), replace=False))
+    found = []
+    for place in places:
+        moved = point[name].astype(np.complex128)
+        moved.flat[place] += STEP * 1j
+        slope = interpret(program, {**point, name: moved}, COMPLEX128)[loss].imag / STEP
+        found.append((float(gradient.flat[place]), float(slope)))
+    scale = max(1e-8, *(abs(reference) for _, reference in found))
+    errors = [abs(emitted - reference) / scale for emitted, reference in found]
+    worst = int(np.argmax(errors))  # the first NaN, if there is one
+    where = ", ".join(str(i) for i in np.unravel_index(places[worst], point[name].shape))
+    return Finding(name, len(places), errors[worst], f"{name}[{where}]" if where else name, *found[worst])
