@@ -52,7 +52,7 @@ demo: setup
 	@$(BIN)/nablac inspect examples/digits.yaml --wrt linear_2.W
 	@echo; echo '== Training 64-64-10 on 1,437 handwritten digits, 360 held out'; echo
 	@$(BIN)/nablac train examples/digits.yaml --out $(RUNS)/digits
-	@$(BIN)/python examples/demo_report.py $(RUNS)/digits 0.97
+	@$(BIN)/python examples/show_run.py $(RUNS)/digits 0.97
 
 test: setup
 	$(BIN)/python -m pytest -n $(JOBS)

@@ -27,7 +27,9 @@ CHECKED_STEPS, TOLERANCE = 3, 1e-5
 def generated(case: Case, directory: Path) -> ModuleType:
     """The case's spec, compiled and imported."""
     path = directory / f"{case.spec.stem}.py"
-    subprocess.run([sys.executable, "-m", "nablac", "compile", str(case.spec), "-o", str(path)], check=True, stdout=2)
+    subprocess.run(
+        [sys.executable, "-m", "nablac.cli", "compile", str(case.spec), "-o", str(path)], check=True, stdout=2
+    )
     spec = importlib.util.spec_from_file_location(case.spec.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

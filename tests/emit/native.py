@@ -7,13 +7,14 @@ from pathlib import Path
 from types import ModuleType
 
 from nablac.emit.code import Code, Programs, emit_code
+from nablac.emit.gemms import IMPORTS
 
 HEAD = '''"""Functions under test."""
 
-import math
-import numpy as np
+{imports}import numpy as np
 from numba import njit
-{imports}
+
+
 real = np.{dtype}
 kernel = njit(cache={cache}, nogil=True, error_model="numpy", fastmath={{"contract", "reassoc", "nsz", "arcp", "afn"}})
 '''
@@ -22,6 +23,7 @@ kernel = njit(cache={cache}, nogil=True, error_model="numpy", fastmath={{"contra
 def module_text(code: Code, dtype: str, cache: bool = False) -> str:
     """The module that the functions need around them, and they."""
     imports = f"from math import {', '.join(code.imports)}\n" if code.imports else ""
+    imports += f"{IMPORTS}\n" if code.products else ""
     parts = [HEAD.format(imports=imports, dtype=dtype, cache=cache)]
     parts += [f.text for f in code.helpers]
     parts += [code.products] if code.products else []

@@ -375,6 +375,18 @@ def _common_factor(node: Expr) -> Expr | None:
     return shared * Add(*(term / shared for term in node.args)) if shared != 1 else None
 
 
+def _sign_into_sum(node: Expr) -> Expr | None:
+    """-(u - v - w) = v + w - u: the sign goes into a sum most of whose terms carry one."""
+    if not node.as_coeff_Mul()[0].is_negative:
+        return None
+    for factor in node.args:
+        if isinstance(factor, Add):
+            minus = sum(1 for term in factor.args if term.could_extract_minus_sign())
+            if 2 * minus > len(factor.args):
+                return Mul(-1, *(a for a in node.args if a is not factor)) * Add(*(-term for term in factor.args))
+    return None
+
+
 def _both_sigmoids(node: Expr) -> Expr | None:
     """Beside sigmoid(u), sigmoid(-u) costs one subtraction (and is the textbook's a(1 - a))."""
     found = node.atoms(sigmoid)
@@ -414,6 +426,7 @@ TIDY: tuple[Law, ...] = (
     Law("choice of", "where(u > 0, u, 0) = relu(u)", (Where,), _where_is_known),
     Law("factor into choice", "u*where(v > 0, w, 0) = where(v > 0, u*w, 0)", (Mul,), _merge_where),
     Law("sum of choices", "where(u > 0, v, w) + where(u > 0, z, 1) = where(u > 0, v + z, w + 1)", (Add,), _add_where),
+    Law("sign into sum", "-z*(u - v - w) = z*(v + w - u)", (Mul,), _sign_into_sum),
     Law("common factor", "u*v + u*w = u*(v + w)", (Add,), _common_factor),
 )
 

@@ -141,7 +141,7 @@ class _Evaluation:
             return np.where(self.condition(node.args[0]), self.real(node.args[1]), self.real(node.args[2]))
         if isinstance(node, f.Delta):
             return self.number(self.integer(node.args[0]) == self.integer(node.args[1]))
-        if node.is_number:
+        if node.is_Number or isinstance(node, sympy.NumberSymbol):
             return self.arithmetic.number(node)
         if isinstance(node, Symbol):
             return self.number(self.integer(node))
@@ -162,7 +162,7 @@ class _Evaluation:
         return np.asarray(integers).astype(self.arithmetic.dtype)
 
     def power(self, base: Expr, exponent: Expr) -> Any:
-        if base == sympy.E:
+        if base is sympy.E:
             return self.arithmetic.functions["exp"](self.real(exponent))
         if exponent == sympy.S.Half:
             return self.arithmetic.functions["sqrt"](self.real(base))
@@ -188,7 +188,7 @@ class _Evaluation:
 
     def exprel(self, x: Any, order: int) -> Any:
         """The integral of t**k * exp(x*t) over 0 <= t <= 1, by its power series or, far from 0, by its recurrence."""
-        series = sum(x**n / (math.factorial(n) * (n + order + 1)) for n in range(25))
+        series = sum(x**n / (math.factorial(n) * (n + order + 1)) for n in range(80 if self.arithmetic.dtype is object else 25))
         far = np.where(np.abs(x) < 1, self.number(1), x)
         exponential = self.arithmetic.functions["exp"](far)
         value = (exponential - 1) / far

@@ -170,16 +170,18 @@ def _ordered(texts: Sequence[EquationText], functions: Mapping[str, FunctionText
 def names_in(body: ast.expr, functions: Mapping[str, FunctionText]) -> list[str]:
     """The names an expression holds, those in the functions it calls too, in a fixed order."""
     found: dict[str, None] = {}
-    waiting, seen = [body], set()
+    waiting: list[ast.AST] = [body]
+    seen = set()
     while waiting:
-        for node in ast.walk(waiting.pop()):
-            name = dotted(node) if isinstance(node, (ast.Name, ast.Attribute)) else None
-            if name is None:
-                continue
-            found[name] = None
-            if name in functions and name not in seen:
-                seen.add(name)
-                waiting.append(functions[name].body)
+        node = waiting.pop()
+        name = dotted(node) if isinstance(node, (ast.Name, ast.Attribute)) else None
+        if name is None:
+            waiting += ast.iter_child_nodes(node)
+            continue
+        found[name] = None  # a dotted name is one name: linear_1.W does not read linear_1
+        if name in functions and name not in seen:
+            seen.add(name)
+            waiting.append(functions[name].body)
     return list(found)
 
 
