@@ -37,6 +37,10 @@ ROUNDED = frozenset({"sigmoid", "sigmoid the other way", "elu", "tanh by exponen
 """Spellings whose textbook gradient holds 1 - a of the output a: its error is relative to 1, as it is for everyone."""
 
 
-def is_close(found: float, expected: float, epsilon: float, absolute: bool = False) -> bool:
-    """Whether two numbers agree to some tens of units in the last place, of the value or (absolute) of 1."""
-    return found == expected or abs(found - expected) <= 40 * epsilon * (1.0 if absolute else abs(expected))
+def is_close(found: float, expected: float, point: float, epsilon: float, absolute: bool = False) -> bool:
+    """Whether two numbers agree to some units in the last place, of the value or (absolute) of 1.
+
+    exp(x) itself carries x times the rounding of x; below the smallest normal number nothing is asked.
+    """
+    size = 1.0 if absolute else abs(expected)
+    return found == expected or abs(found - expected) <= (40 + abs(point)) * epsilon * size + 1e-300

@@ -40,8 +40,8 @@ def test_value_and_gradient_are_right_everywhere(name: str) -> None:
     for point in POINTS:
         found = interpret(records[-1].program, {"x": point})
         value, slope = exact(plain, point)
-        assert is_close(found["loss"].item(), value, 2.3e-16), (name, point, value)
-        assert is_close(found[names["x"]].item(), slope, 2.3e-16, name in ROUNDED), (name, point, slope)
+        assert is_close(found["loss"].item(), value, point, 2.3e-16), (name, point, value)
+        assert is_close(found[names["x"]].item(), slope, point, 2.3e-16, name in ROUNDED), (name, point, slope)
 
 
 @pytest.mark.parametrize("name", SPELLINGS)

@@ -190,10 +190,11 @@ class _Evaluation:
         """The integral of t**k * exp(x*t) over 0 <= t <= 1, by its power series or, far from 0, by its recurrence."""
         series = sum(x**n / (math.factorial(n) * (n + order + 1)) for n in range(80 if self.arithmetic.dtype is object else 25))
         far = np.where(np.abs(x) < 1, self.number(1), x)
-        exponential = self.arithmetic.functions["exp"](far)
-        value = (exponential - 1) / far
+        grown, shrunk = self.arithmetic.functions["exp"](far), self.arithmetic.functions["exp"](-far)
+        plain, scaled = (grown - 1) / far, (1 - shrunk) / far  # scaled: over exp(x), which alone may overflow
         for k in range(1, order + 1):
-            value = (exponential - k * value) / far
+            plain, scaled = (grown - k * plain) / far, (1 - k * scaled) / far
+        value = np.where(np.real(far) > 0, grown * scaled, plain)
         return np.where(np.abs(x) < 1, series, value)
 
     def condition(self, node: Any) -> Any:
