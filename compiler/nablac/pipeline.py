@@ -26,7 +26,7 @@ Pass = Callable[[Program], Program]
 BEFORE: tuple[Pass, ...] = (canonicalise, stabilise, canonicalise)
 """Before differentiation: only what keeps the mathematics plain."""
 
-AFTER: tuple[Pass, ...] = (canonicalise, contract, inline, shift, stabilise, canonicalise, share, shorten, contract, share,
+AFTER: tuple[Pass, ...] = (canonicalise, contract, inline, shift, stabilise, canonicalise, shorten, share, contract, share,
                            canonicalise)
 """After differentiation: the shift of sums of exponentials, then sharing, then the order of contractions."""
 

@@ -20,7 +20,7 @@ from nablac.ir.index import is_index
 
 @dataclass(frozen=True)
 class Pair:
-    """A delta(left, right): ``left`` is an index of the result or an access, ``extent`` the range ``left`` runs over."""
+    """A delta(left, right): ``left`` is an index of the result or an access, ``extent`` the range both lie in."""
 
     left: Expr
     right: Expr
@@ -45,7 +45,8 @@ def eliminate(body: Expr, pairs: Sequence[Pair], summed: Mapping[Symbol, Expr]) 
     (x[i, m], ((i, n),))
     """
     remaining = dict(summed)
-    waiting = list(pairs)
+    # an axis of length 1 has the place 0 alone: delta(m, 0) is 1 there
+    waiting = [p for p in pairs if p.extent != 1 or p.right.free_symbols & set(summed)]
     guards: list[Expr] = []
     left_over: list[Expr] = []
     while waiting:

@@ -287,7 +287,7 @@ def _exprel(node: Expr) -> Expr | None:
 
 def _primitive_base(node: Expr) -> Expr | None:
     """(c*u + c*v)**k = c**k*(u + v)**k, so that other laws meet one spelling."""
-    if not (isinstance(node.base, Add) and node.exp.is_Integer):
+    if not (isinstance(node.base, Add) and node.exp.is_Integer and node.base.has(exp)):
         return None
     number, rest = node.base.primitive()
     if rest.args and all(a.could_extract_minus_sign() for a in Add.make_args(rest)):
@@ -387,6 +387,18 @@ def _sign_into_sum(node: Expr) -> Expr | None:
     return None
 
 
+def _number_out_of_sum(node: Expr) -> Expr | None:
+    """w*(2*u - 2*v) = 2*w*(u - v)."""
+    if sum(1 for factor in node.args if not factor.is_number) < 2:
+        return None
+    for factor in node.args:
+        if isinstance(factor, Add):
+            number, rest = factor.primitive()
+            if number not in (1, -1):
+                return Mul(number, *(a for a in node.args if a is not factor), rest)
+    return None
+
+
 def _both_sigmoids(node: Expr) -> Expr | None:
     """Beside sigmoid(u), sigmoid(-u) costs one subtraction (and is the textbook's a(1 - a))."""
     found = node.atoms(sigmoid)
@@ -399,7 +411,7 @@ def _both_sigmoids(node: Expr) -> Expr | None:
 
 STABLE: tuple[Law, ...] = (
     Law("own kinks", "sqrt(u**2) = abs(u)", (sympy.Abs, sympy.sign), _own_kinks),
-    Law("common number", "1/(2*u + 2*v) = 1/2/(u + v)", (Pow,), _primitive_base),
+    Law("common number", "1/(2*exp(u) + 2*v) = 1/2/(exp(u) + v)", (Pow,), _primitive_base),
     Law("hyperbolic", "exp(u) + exp(-u) = 2*cosh(u)", (Add,), _hyperbolic, opens=True),
     Law("expm1", "exp(u) - 1 = expm1(u)", (Add,), _exp_minus_one, opens=True),
     Law("bias correction", "1 - c**u = -expm1(u*log(c))", (Add,), _one_minus_power),
@@ -427,6 +439,7 @@ TIDY: tuple[Law, ...] = (
     Law("factor into choice", "u*where(v > 0, w, 0) = where(v > 0, u*w, 0)", (Mul,), _merge_where),
     Law("sum of choices", "where(u > 0, v, w) + where(u > 0, z, 1) = where(u > 0, v + z, w + 1)", (Add,), _add_where),
     Law("sign into sum", "-z*(u - v - w) = z*(v + w - u)", (Mul,), _sign_into_sum),
+    Law("number out of sum", "w*(2*u - 2*v) = 2*w*(u - v)", (Mul,), _number_out_of_sum),
     Law("common factor", "u*v + u*w = u*(v + w)", (Add,), _common_factor),
 )
 

@@ -16,36 +16,37 @@ from nablac.emit.numpy_printer import NumpyText, needed, numpy_function
 from nablac.errors import InternalError
 from nablac.ir.equation import Program
 
-DOC = '"""Every tensor by name, computed in NumPy, up to the outputs where the other inputs are not given."""'
+DOC = '"""Every tensor by name, computed in NumPy; without the last arguments, those that the outputs need."""'
 
 
-def numpy_module(program: Program, outputs: Sequence[str], predict: Sequence[str], evaluate: Sequence[str]) -> str:
-    """The function's text, after its helpers."""
+def numpy_module(program: Program, outputs: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """The inputs in the order of the function's arguments, and its text after its helpers."""
     early = needed(program, outputs)
     late = tuple(e for e in program.equations if e not in early)
     ordered = program.with_equations((*early, *late))
     whole = numpy_function(ordered, [e.target for e in ordered.equations])
     part = numpy_function(ordered, [e.target for e in early]) if early else NumpyText((), ("p",), (), ("return {}",))
-    if part.inputs != tuple(predict) or whole.inputs != tuple(evaluate):
-        raise InternalError(f"numpy_module: {whole.inputs} and {part.inputs} are read, not {evaluate} and {predict}")
     extents, first, values = _pieces(part)
     more_extents, rest, all_values = _pieces(whole)
-    if rest[: len(first)] != first or more_extents[: len(extents)] != extents:
-        raise InternalError("numpy_module: the equations of the outputs do not come first")
     extra = [name for name in whole.arguments if name not in part.arguments]
-    later = [pair for pair in all_values if pair not in values]
+    more_extents = [line for line in more_extents if line.split()[0] not in {known.split()[0] for known in extents}]
+    if rest[: len(first)] != first or not set(part.arguments) <= set(whole.arguments):
+        raise InternalError("numpy_module: the equations of the outputs do not come first")
     body = [*extents, *first]
     if extra:
-        body += [*_dict("values = {", values, "}"), f"if {extra[0]} is None:", "    return values"]
-        body += [*more_extents[len(extents) :], *rest[len(first) :], *_dict("return values | {", later, "}")]
+        later = [pair for pair in all_values if pair not in values]
+        body += [*_dict("values = {", values), f"if {extra[0]} is None:", "    return values"]
+        body += [*more_extents, *rest[len(first) :], *_dict("return values | {", later)]
     else:
-        body += [*rest[len(first) :], *_dict("return {", all_values, "}")]
+        body += [*more_extents, *rest[len(first) :], *_dict("return {", all_values)]
     guard = [line for line in whole.body if line.startswith("with ")]
     margin = "        " if guard else "    "
-    arguments = [f"{name}=None" if name in extra else name for name in (*part.arguments, *extra)]
-    lines = [f"def _forward_numpy({', '.join(arguments)}):", f"    {DOC}", *(f"    {line}" for line in guard)]
-    helpers = [text for helper in whole.helpers for text in (*helper.splitlines(), "", "")]
-    return "\n".join([*helpers, *lines, *(f"{margin}{line}" for line in body)])
+    arguments = ", ".join([*part.arguments, *(f"{name}=None" for name in extra)])
+    lines = [f"def _forward_numpy({arguments}):", f"    {DOC}", *(f"    {line}" for line in guard)]
+    helpers = "".join(f"{helper}\n\n\n" for helper in whole.helpers)
+    names = dict(zip(whole.arguments[1:], whole.inputs, strict=True))
+    order = tuple(names[name] for name in (*part.arguments[1:], *extra))
+    return order, helpers + "\n".join([*lines, *(f"{margin}{line}" for line in body)])
 
 
 def _pieces(text: NumpyText) -> tuple[list[str], list[str], list[str]]:
@@ -62,10 +63,11 @@ def _pieces(text: NumpyText) -> tuple[list[str], list[str], list[str]]:
     return extents, lines, [f'"{ast.literal_eval(k)}": {ast.unparse(v)}' for k, v in pairs if k is not None]
 
 
-def _dict(start: str, pairs: Sequence[str], end: str) -> list[str]:
-    """A dict over as many lines as it needs."""
-    line = start + ", ".join(pairs) + end
+def _dict(start: str, pairs: Sequence[str]) -> list[str]:
+    """A dict over as many lines as it needs; a pair is never broken."""
+    line = start + ", ".join(pairs) + "}"
     if len(line) <= 104:
         return [line]
-    inside = textwrap.wrap(", ".join(pairs) + ",", 100, break_long_words=False, break_on_hyphens=False)
-    return [start, *(f"    {part}" for part in inside), end]
+    whole = [pair.replace(" ", "\0") for pair in pairs]
+    inside = textwrap.wrap(", ".join(whole) + ",", 100, break_long_words=False, break_on_hyphens=False)
+    return [start, *(f"    {part}".replace("\0", " ") for part in inside), "}"]

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nablac.frontend.model import Model
-from nablac.ir.tensor import Kind, Role, Tensor
+from nablac.ir.tensor import Kind, Tensor
 
 WIDTH = 100
 
 
 def literal(value: Any) -> str:
-    """A Python literal with double quotes, of strings, numbers, tuples, lists and dicts."""
+    """A Python literal with double quotes, of strings, numbers, tuples, lists and dicts.
+
+    >>> literal({"x": (("n", 4), "float32")})
+    '{"x": (("n", 4), "float32")}'
+    """
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return '"' + repr(f"'{value}")[2:-1].replace('"', '\\"') + '"'
     if isinstance(value, tuple):
         inside = ", ".join(map(literal, value))
         return f"({inside},)" if len(value) == 1 else f"({inside})"
@@ -34,11 +39,6 @@ def mapping(value: Mapping[str, Any], one_a_line: bool = False) -> str:
     return "{\n" + "".join(f"    {literal(k)}: {literal(v)},\n" for k, v in value.items()) + "}"
 
 
-def dtype_of(tensor: Tensor, dtype: str) -> str:
-    """The NumPy dtype of a tensor's elements."""
-    return dtype if tensor.kind is Kind.REAL else "int64"
-
-
 def shape_of(tensor: Tensor) -> tuple[int | str, ...]:
     """A shape of ints and names."""
     return tuple(int(e) if e.is_Integer else str(e) for e in tensor.shape)
@@ -46,7 +46,8 @@ def shape_of(tensor: Tensor) -> tuple[int | str, ...]:
 
 def shapes(tensors: Sequence[Tensor], dtype: str, one_a_line: bool = False) -> str:
     """Name -> (shape, dtype)."""
-    return mapping({t.name: (shape_of(t), dtype_of(t, dtype)) for t in tensors}, one_a_line and len(tensors) > 1)
+    found = {t.name: (shape_of(t), dtype if t.kind is Kind.REAL else "int64") for t in tensors}
+    return mapping(found, one_a_line and len(tensors) > 1)
 
 
 def size(parameters: Sequence[Tensor]) -> int:
@@ -55,30 +56,21 @@ def size(parameters: Sequence[Tensor]) -> int:
 
 
 def initial(parameters: Sequence[Tensor]) -> str:
-    """Name -> (distribution, its numbers)."""
-    rules = {}
-    for t in parameters:
-        if t.initialiser is None:
-            rules[t.name] = ("constant", 0.0)
-        else:
-            rules[t.name] = (t.initialiser.name, *(float(a) for a in t.initialiser.arguments))
-    return mapping(rules)
+    """A distribution and its numbers for each parameter."""
+    rules = [(t.initialiser.name, *map(float, t.initialiser.arguments)) if t.initialiser else ("constant", 0.0)
+             for t in parameters]  # fmt: skip
+    line = literal(tuple(rules))
+    if len(line) <= WIDTH:
+        return line
+    # a break may stand between two entries alone, so the spaces inside them are hidden from the wrapping
+    entries = [literal(rule).replace(" ", "\0") for rule in rules]
+    lines = textwrap.wrap(", ".join(entries) + ",", 112, break_long_words=False, break_on_hyphens=False)
+    return "(\n" + "".join(f"    {part}\n" for part in lines).replace("\0", " ") + ")"
 
 
-def columns(model: Model) -> str:
-    """Input -> what holds it in a file, where that is not its own name."""
+def preparation(model: Model) -> str:
+    """Input -> (factor, offset), or "standardise"."""
     if model.data is None:
         return "{}"
-    found = dict(model.data.columns)
-    if model.data.target is not None:
-        names = [t.name for t in model.program.having(Role.INPUT) if len(t.shape) == 1]
-        found |= {name: model.data.target for name in names[-1:] if name not in found}
-    return literal({name: tuple(c) if not isinstance(c, str) else c for name, c in found.items()})
-
-
-def scaling(model: Model) -> str:
-    """Input -> (shift, factor), or "standardise"."""
-    if model.data is None:
-        return "{}"
-    rules: dict[str, Any] = {name: (shift, factor) for name, shift, factor in model.data.scale}
+    rules: dict[str, Any] = {name: (float(a), float(b)) for name, (a, b) in model.data.prepare.items()}
     return literal(rules | {name: "standardise" for name in model.data.standardise})

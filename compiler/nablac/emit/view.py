@@ -21,6 +21,8 @@ class ModelView:
     conventions: str
     spec: str
     spec_short: str
+    math_imports: str
+    numba_imports: str
     # the tables
     dtype: str
     inputs: str
@@ -34,8 +36,8 @@ class ModelView:
     labels: str
     metrics: str
     training: str
-    columns: str
-    scaling: str
+    target: str
+    preparation: str
     # the kernels, and the forward equations in NumPy
     kernels: str
     numpy_functions: str
@@ -44,10 +46,13 @@ class ModelView:
     gather: str
     gathered: str
     gradient_arguments: str
+    clip: str
     # the trainer
     fit_options: str
     batch: str
     batch_size: str
+    shuffle: str
+    patience: str
     turn: str
     turns: str
     lr: str

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from sympy import Expr
 
-from nablac.errors import NablacError, NameError_, Place, ShapeError, SpecError
+from nablac.errors import NameError_, Place, ShapeError, SpecError
 from nablac.frontend.definition import (
     Definition,
     Value,
@@ -102,7 +102,7 @@ class Builder:
         """The names of extents."""
         return {str(s) for tensor in self.tensors.values() for axis in tensor.shape for s in axis.free_symbols}
 
-    def _numbered(self, kind: str) -> str:
+    def numbered(self, kind: str) -> str:
         """The next free name of a kind: relu_1, relu_2."""
         while True:
             self._counts[kind] = self._counts.get(kind, 0) + 1
@@ -140,7 +140,7 @@ class Builder:
         if len(self.layers) >= MAX_NODES:
             raise SpecError("too many nodes", expected=f"at most {MAX_NODES}", where=request.place)
         if request.name is None:
-            name = self._numbered(definition.name)
+            name = self.numbered(definition.name)
         else:
             name = request.name
             self._free(name, request.where.get("name") or request.place)
@@ -245,18 +245,31 @@ class Builder:
 
     # --- equations ----------------------------------------------------------------------------------------------------
 
-    def write(self, lines: Iterable[Line], local: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Add equations; ``local`` gives tensors other names inside them.  The answer maps targets to tensors."""
+    def write(
+        self, lines: Iterable[Line], local: Mapping[str, str] | None = None, numbered: bool = False
+    ) -> dict[str, str]:
+        """Add equations; the answer maps targets, as written, to tensors.
+
+        ``local`` gives tensors other names inside them; with ``numbered`` a target whose name is taken gets a number.
+        """
         lines = list(lines)
         declared = self.known()
         declared |= {name: self.tensors[actual] for name, actual in (local or {}).items()}
-        parsed = parse_equations(lines, declared, self.functions, taken={*self.tensors, *self.layers})
-        for tensor in parsed.tensors:
-            if "." not in tensor.name:
-                self._free(tensor.name, tensor.where)
-        self.functions.update(parsed.functions)
+        names: dict[str, str] = {}
+
+        def rename(target: str) -> str:
+            names.setdefault(target, self.fresh(target) if numbered else target)
+            return names[target]
+
+        parsed = parse_equations(
+            lines, declared, self.functions, rename=rename, taken={*self.tensors, *self.layers}
+        )
+        for written, name in names.items():
+            if "." not in written:
+                self._free(name, next(t.where for t in parsed.tensors if t.name == name))
+        self.functions.update({} if numbered else parsed.functions)
         self._add(parsed)
-        return {t.name: t.name for t in parsed.tensors}
+        return names
 
     def known(self) -> dict[str, Tensor]:
         """Every tensor, by all its names."""
@@ -269,14 +282,18 @@ class Builder:
         return name
 
     def rename(self, old: str, new: str, where: Place | None) -> None:
-        """Give a result another name."""
+        """Give a result another name, and with it what was made on the way to it (``old.sum``); parameters keep theirs."""
         self._free(new, where)
-        self.tensors = {
-            (new if name == old else name): (replace(t, name=new) if name == old else t)
-            for name, t in self.tensors.items()
-        }
-        self.equations = [_renamed(e, old, new) for e in self.equations]
-        self.aliases[old] = new
+        names = {old: new}
+        for name, tensor in self.tensors.items():
+            if name.startswith(f"{old}.") and tensor.role is Role.RESULT:
+                names[name] = f"{new}{name[len(old):]}"
+        self.tensors = {names.get(n, n): replace(t, name=names.get(n, n)) for n, t in self.tensors.items()}
+        layer = self.layers.get(old)
+        if layer is not None and not layer.learned:
+            self.layers[new] = replace(self.layers.pop(old), name=new)
+        self.equations = [_renamed(e, names) for e in self.equations]
+        self.aliases = {alias: names.get(name, name) for alias, name in self.aliases.items()} | {old: new}
 
     def output(self, shown_name: str, tensor: str, kept: Iterable[str], where: Place | None) -> str:
         """Make a tensor an output of a name: the tensor is renamed, or copied where it has its name for a reason."""
@@ -379,11 +396,14 @@ def filled_names(text: str) -> set[str]:
     return set(text.replace("[", " ").replace("]", " ").replace(",", " ").replace("(", " ").replace(")", " ").split())
 
 
-def _renamed(equation: Equation, old: str, new: str) -> Equation:
-    target = new if equation.target == old else equation.target
-    if old not in equation.sources:
-        return equation if target == equation.target else replace(equation, target=target)
-    body = equation.body.replace(
-        lambda e: isinstance(e, Access) and e.tensor == old, lambda e: e.func(new, *e.indices)
-    )
-    return replace(equation, target=target, body=body)
+def _renamed(equation: Equation, names: Mapping[str, str]) -> Equation:
+    origin = equation.origin
+    if origin.layer in names and equation.target in names:
+        origin = replace(origin, layer=names[origin.layer])
+    target = names.get(equation.target, equation.target)
+    body = equation.body
+    if any(name in names for name in equation.sources):
+        body = body.replace(
+            lambda e: isinstance(e, Access) and e.tensor in names, lambda e: e.func(names[e.tensor], *e.indices)
+        )
+    return replace(equation, target=target, body=body, origin=origin)

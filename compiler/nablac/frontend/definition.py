@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from sympy import Expr, Integer, Rational
 
-from nablac.errors import NablacError, NameError_, Place, ShapeError, SpecError
+from nablac.errors import NablacError, Place, ShapeError, SpecError
 from nablac.ir.syntax import Line
 from nablac.ir.tensor import Kind, Tensor
 

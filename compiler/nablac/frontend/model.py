@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 
 from sympy import Expr, Rational
@@ -92,6 +92,7 @@ class Model:
             *(f"update {kept} <- {new}" for kept, new in rule.updates),
             f"lr {rule.lr}; schedule {print_expression(rule.schedule)}",
             f"training {asdict(self.training)}",
+            f"data {replace(self.data, folder='') if self.data else None}",
             f"title {self.title}",
         ]
         return "\n".join(lines) + "\n"

@@ -68,7 +68,7 @@ class Spec(_Section):
     """A model, its loss and how it is trained."""
 
     model: Text = Field(description="the model's name; the generated module is NAME.py")
-    title: Text = Field("", description="a line for reports and for the module's header")
+    title: str = Field("", max_length=200, pattern=r"^[^\x00-\x1f\x7f\\]*$", description="a line for reports and for the module's header")
     dtype: Literal["float32", "float64"] = Field("float32", description="the width of all real numbers")
     inputs: dict[str, Text] = Field({}, description='data, e.g. {x: "real[n, 784]", y: "label[n, 10]"}')
     params: dict[str, Text] = Field({}, description='what is learned, e.g. {w: "real[13] ~ normal(0, 0.1)"}')
@@ -134,6 +134,8 @@ def _told(error: ValidationError, document: Document) -> SpecError:
 
 def _wanted(message: str) -> str:
     words = message.removeprefix("Input should be ").removeprefix("a valid ")
+    if words.startswith("String should match"):
+        return "a line of plain text"
     words = {"string": "a text", "integer": "a whole number", "dictionary": "a mapping", "list": "a list",
              "number": "a number", "boolean": "true or false"}.get(words, words)
     return words[:1].lower() + words[1:]

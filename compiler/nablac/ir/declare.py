@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from sympy import Expr, Integer, Rational
 
 from nablac.errors import NameError_, ParseError, Place, ShapeError
-from nablac.ir.elaborate import BUILT_IN
 from nablac.ir.index import extent
-from nablac.ir.syntax import Line, WORDS, tokens_of
+from nablac.ir.scope import BUILT_IN
+from nablac.ir.syntax import WORDS, Line, tokens_of
 from nablac.ir.tensor import Initialiser, Kind, Role, Tensor
 
 MAX_RANK = 8

@@ -138,7 +138,7 @@ def _from_affine_accesses(readings: list[Reading]) -> None:
 
 
 def _extreme(expression: Expr, reading: Reading, bounds: Mapping[str, Expr], side: int) -> Expr | None:
-    """The largest (side 1) or smallest (side -1) value of an affine expression; None where it has none that is known."""
+    """The largest (side 1) or smallest (side -1) value of an affine expression; None where none is known."""
     expression = sympy.expand(expression)
     total = expression
     leaves = sorted(expression.atoms(IntAccess), key=sympy.default_sort_key)

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 
 from sympy import Expr
 
-from nablac.errors import NameError_, NablacError, ParseError, Place
-from nablac.ir.elaborate import BUILT_IN, Names, elaborate
+from nablac.errors import NablacError, NameError_, ParseError, Place
+from nablac.ir.elaborate import elaborate
 from nablac.ir.equation import Equation
+from nablac.ir.scope import BUILT_IN, Names
 from nablac.ir.syntax import EquationText, FunctionText, Line, dotted, read_expression, read_statement
 from nablac.ir.tensor import Tensor
 
@@ -113,7 +114,7 @@ def _functions(texts: Iterable[FunctionText]) -> dict[str, FunctionText]:
         if text.name in found or text.name in BUILT_IN:
             raise NameError_(
                 f"function '{text.name}' is defined already",
-                found="a function of the language" if text.name in BUILT_IN else f"also at {found[text.name].line.where}",
+                found=f"also at {found[text.name].line.where}" if text.name in found else "a function of the language",
                 where=text.line.where,
                 remedy="give it another name",
             )

@@ -193,13 +193,13 @@ def _excerpt(line: Line) -> str:
 def _check_token(line: Line, token: Token, before: list[Token]) -> None:
     where = line.place(token.offset)
     last = before[-1] if before else None
-    if last is not None and last.offset + len(last.text) == token.offset and last.kind == "number":
-        if token.kind in ("name", "number"):
-            raise ParseError(
-                f"'{last.text}{token.text}' is neither a number nor a name",
-                where=line.place(last.offset),
-                remedy=f"for a product write {last.text}*{token.text}",
-            )
+    touching = last is not None and last.kind == "number" and last.offset + len(last.text) == token.offset
+    if last is not None and touching and token.kind in ("name", "number"):
+        raise ParseError(
+            f"'{last.text}{token.text}' is neither a number nor a name",
+            where=line.place(last.offset),
+            remedy=f"for a product write {last.text}*{token.text}",
+        )
     if token.kind == "number":
         digits, _, power = token.text.lower().partition("e")
         if len(digits) > MAX_DIGITS or (power and (len(power) > 5 or abs(int(power)) > MAX_EXPONENT)):

@@ -119,7 +119,7 @@ class _TextPrinter(StrPrinter):
 
     def _print_Mul(self, node: Mul) -> str:
         sign, above, below = fraction_in_order(node)
-        top = "*".join(self.parenthesize(a, PRECEDENCE["Mul"]) for a in above) or "1"
+        top = "*".join(decimal(a) or self.parenthesize(a, PRECEDENCE["Mul"]) for a in above) or "1"
         if not below:
             return sign + top
         bottom = [self.parenthesize(b, PRECEDENCE["Mul"]) for b in below]
@@ -139,7 +139,7 @@ class _TextPrinter(StrPrinter):
         return "exp(1)"
 
     def _print_Rational(self, node: Rational) -> str:
-        return f"{node.p}/{node.q}" if node.q != 1 else str(node.p)
+        return decimal(node) or (f"{node.p}/{node.q}" if node.q != 1 else str(node.p))
 
 
 def terms_in_order(node: Add) -> list[Expr]:
@@ -151,12 +151,25 @@ def terms_in_order(node: Add) -> list[Expr]:
     return numbers_last + sorted(minus, key=lambda t: (t.is_number, _weight(t), default_sort_key(t)))
 
 
+def decimal(number: Expr) -> str | None:
+    """A number as a decimal, where that is exact, short and how one would write it: 0.9, 1e-08, but 1/2 and 2/3."""
+    if not number.is_Rational or number.is_Integer or number.q < 10:
+        return None
+    text = repr(float(number))
+    return text if len(text) <= 8 and Rational(text) == number else None
+
+
 def fraction_in_order(node: Mul) -> tuple[str, list[Expr], list[Expr]]:
     """A product as its sign, the factors above the fraction line and those below, each from the plain to the compound."""
     number, rest = node.as_coeff_Mul()
     sign, number = ("-", -number) if number.is_negative else ("", number)
-    above: list[Expr] = [Integer(number.p)] if number.is_Rational and number.p != 1 else []
-    below: list[Expr] = [Integer(number.q)] if number.is_Rational and number.q != 1 else []
+    above: list[Expr] = []
+    below: list[Expr] = []
+    if decimal(number) is not None:
+        above = [number]
+    elif number.is_Rational:
+        above = [Integer(number.p)] if number.p != 1 else []
+        below = [Integer(number.q)] if number.q != 1 else []
     for factor in sorted(Mul.make_args(rest), key=lambda a: (_rank(a), default_sort_key(a))):
         if factor.is_Pow and factor.exp.is_Rational and factor.exp.is_negative:
             below.append(1 / factor)

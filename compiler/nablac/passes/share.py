@@ -16,7 +16,7 @@ from dataclasses import replace
 from sympy import Expr, Function, Symbol, default_sort_key, exp, preorder_traversal
 
 from nablac.algebra.cost import TRANSCENDENTAL, weight
-from nablac.algebra.laws import ALL
+from nablac.algebra.laws import TIDY
 from nablac.algebra.match import Bindings, match
 from nablac.algebra.rename import index_symbols, normal_form
 from nablac.algebra.rewrite import rewrite
@@ -87,7 +87,7 @@ def _reading_from(equation: Equation, definition: Equation) -> Equation:
             if _fits(bindings, equation, definition):
                 element = Access(definition.target, *(bindings[i] for i in definition.indices))
                 put = element if rest is None else node.func(element, rest)
-                body, laws = rewrite(equation.body.xreplace({node: put}), ALL)
+                body, laws = rewrite(equation.body.xreplace({node: put}), TIDY)
                 return equation.with_body(body, LAW, *laws)
     return equation
 

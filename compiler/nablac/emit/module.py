@@ -1,0 +1,51 @@
+"""emit/module: a compiled model -> the text of its module; the stages of ``emit`` in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from nablac.emit import header
+from nablac.emit.code import Programs, emit_code
+from nablac.emit.lower import lower
+from nablac.emit.render import render
+from nablac.frontend.model import Model
+from nablac.ir.equation import Equation, Program
+
+
+class Compiled(Protocol):
+    """What ``pipeline`` hands down."""
+
+    @property
+    def model(self) -> Model:
+        """The model."""
+
+    @property
+    def programs(self) -> Mapping[str, Program]:
+        """predict, evaluate, forward, gradient and update."""
+
+    @property
+    def gradients(self) -> Mapping[str, str]:
+        """Parameter -> its gradient."""
+
+    def number(self, equation: Equation) -> int:
+        """The equation's number."""
+
+
+def module_text(compiled: Compiled, version: str) -> str:
+    """The generated module."""
+    model, programs = compiled.model, compiled.programs
+    code = emit_code(
+        Programs(
+            predict=programs["predict"],
+            evaluate=programs["evaluate"],
+            gradient=programs["gradient"],
+            update=programs["update"],
+            loss=model.loss,
+            metrics=tuple(tensor for _, tensor in model.metrics),
+            updates=model.optimizer.updates,
+            gradients=compiled.gradients,
+        )
+    )
+    formulas = header.formulas(programs, compiled.gradients, compiled.number)
+    return render(lower(model, programs, code, version, formulas))

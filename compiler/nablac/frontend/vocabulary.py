@@ -1,0 +1,186 @@
+"""frontend/vocabulary: the functions a traced model is written with: ``nc.linear``, ``nc.relu``, ``nc.param``, ``nc.exp``.
+
+Those of the library are made from its rows, so a row that is added there is a function here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nablac.errors import Place, TraceError
+from nablac.frontend.build import Builder, Layer, Request
+from nablac.frontend.definition import Definition
+from nablac.frontend.library import MEASURES, NODES
+from nablac.frontend.trace import current_builder
+from nablac.frontend.traced import Traced, elementary, extremum, number_text, reduce, user_place, where
+from nablac.ir.declare import check_name, parse_initialiser, with_initialiser
+from nablac.ir.functions import ELEMENTARY
+from nablac.ir.index import extent
+from nablac.ir.syntax import Line, lines_of
+from nablac.ir.tensor import Role, Tensor
+
+
+class SharedLayer:
+    """A layer that is not applied yet; every call applies it with the same weights.
+
+        encode = nc.linear(64)
+        a, b = encode(left), encode(right)
+    """
+
+    def __init__(self, rows: Sequence[Definition], options: dict[str, object], name: str | None) -> None:
+        self.rows, self.options, self.name = rows, options, name
+        self._made: tuple[Builder, Layer] | None = None
+
+    def __call__(self, *inputs: Traced, name: str | None = None) -> Traced:
+        place = user_place()
+        builder = _check_inputs(self.rows[0].name, inputs)
+        actual = [t.name for t in inputs]
+        if self._made is None or self._made[0] is not builder:
+            request = Request(self.options, {"": place}, name or self.name)
+            made = builder.apply(self.rows, actual, request)
+            self._made = (builder, builder.layers[made])
+            return Traced(builder, made)
+        return Traced(builder, builder.share(self._made[1], actual, Request({}, {"": place}, name)))
+
+
+def _check_inputs(kind: str, inputs: Sequence[object]) -> Builder:
+    if not inputs or not all(isinstance(value, Traced) for value in inputs):
+        raise TraceError(
+            f"nc.{kind} is applied to traced tensors",
+            found=", ".join(type(value).__name__ for value in inputs) or "nothing",
+            where=user_place(),
+        )
+    first = inputs[0]
+    assert isinstance(first, Traced)
+    return first._builder
+
+
+def _node(kind: str, rows: Sequence[Definition]) -> Callable[..., Any]:
+    """The function of a library entry: tensors first, then its options in order or by name."""
+    options = [option.name for option in rows[0].options]
+
+    def apply(*arguments: Any, name: str | None = None, **given: Any) -> Any:
+        place = user_place()
+        inputs = [a for a in arguments if isinstance(a, Traced)]
+        values = list(arguments[len(inputs) :])
+        if any(isinstance(value, Traced) for value in values) or len(values) > len(options):
+            raise TraceError(
+                f"nc.{kind} takes tensors first, then its options",
+                found=", ".join(type(a).__name__ for a in arguments),
+                expected=f"nc.{kind}({', '.join([n for n, _ in rows[0].reads] + options)})",
+                where=place,
+            )
+        for option, value in zip(options, values, strict=False):
+            if option in given:
+                raise TraceError(f"nc.{kind}: '{option}' is given twice", where=place)
+            given[option] = value
+        given = {key: _plain(kind, key, value) for key, value in given.items()}
+        if not inputs:
+            return SharedLayer(rows, given, name)
+        builder = _check_inputs(kind, inputs)
+        request = Request(given, {"": place}, name)
+        return Traced(builder, builder.apply(rows, [t.name for t in inputs], request))
+
+    apply.__name__ = apply.__qualname__ = kind
+    apply.__doc__ = f"{rows[0].help[:1].upper()}{rows[0].help[1:]}."
+    return apply
+
+
+def _plain(kind: str, key: str, value: object) -> object:
+    """A Python or NumPy number, or a text."""
+    if isinstance(value, (bool, str, int, float)):
+        return value
+    if number_text(value) is not None:
+        return int(value) if hasattr(value, "__index__") else float(value)  # type: ignore[call-overload, arg-type]
+    raise TraceError(f"nc.{kind}: '{key}' cannot be a {type(value).__name__}", where=user_place())
+
+
+def param(name: str, shape: int | Sequence[int] = (), init: str | float | None = None) -> Traced:
+    """A parameter: ``nc.param("w", (13,), "normal(0, 0.1)")``."""
+    place = user_place()
+    builder = current_builder("nc.param")
+    axes = (shape,) if isinstance(shape, int) else tuple(shape)
+    if not all(isinstance(axis, int) and not isinstance(axis, bool) and axis > 0 for axis in axes):
+        raise TraceError(
+            f"the shape of '{name}' is not one of whole numbers from 1", found=repr(shape)[:60], where=place
+        )
+    check_name(name, place)
+    tensor = Tensor(name, tuple(extent(axis) for axis in axes), role=Role.PARAM, where=place)
+    start = None
+    if init is not None:
+        text = init if isinstance(init, str) else f"constant({number_text(init)})".replace("((", "(").replace("))", ")")
+        start = parse_initialiser(name, text, place)
+    builder.declare(with_initialiser(tensor, start))
+    return Traced(builder, name)
+
+
+class Equations:
+    """The results of ``nc.equations``, as attributes."""
+
+    def __init__(self, results: dict[str, Traced]) -> None:
+        self.__dict__.update(results)
+
+    def __repr__(self) -> str:
+        return f"<equations of {', '.join(self.__dict__)}>"
+
+    def __getattr__(self, name: str) -> Traced:
+        raise TraceError(
+            f"the equations define no '{name}'", expected="one of " + ", ".join(self.__dict__), where=user_place()
+        )
+
+
+def equations(text: str, **tensors: Traced) -> Any:
+    """Equations in index notation, one a line, over the tensors given by name and those of the model.
+
+    Of one equation the answer is its result; of several, an object whose attributes are the results.
+    """
+    place = user_place()
+    builder = current_builder("nc.equations")
+    _check_inputs("equations", [*tensors.values()] or [Traced(builder, "")])
+    lines = [Line(line.text, place, exact=False) for line in lines_of(text, Place(place.file, 1, 1))]
+    made = builder.write(lines, {name: tensor.name for name, tensor in tensors.items()}, numbered=True)
+    results = {written: Traced(builder, actual) for written, actual in made.items()}
+    return next(iter(results.values())) if len(results) == 1 else Equations(results)
+
+
+def _function(name: str) -> Callable[[Traced], Traced]:
+    def function(x: Traced) -> Traced:
+        return elementary(name, x)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{name}, elementwise."
+    return function
+
+
+def _reduction(name: str) -> Callable[..., Traced]:
+    def reduction(x: Traced, axis: int | Sequence[int] | None = None) -> Traced:
+        _check_inputs(name, [x])
+        return reduce(name, x, axis)
+
+    reduction.__name__ = reduction.__qualname__ = name
+    reduction.__doc__ = f"The {name} over some axes, or all."
+    return reduction
+
+
+def maximum(a: object, b: object) -> Traced:
+    """The larger of two, elementwise."""
+    return extremum("max", a, b)
+
+
+def minimum(a: object, b: object) -> Traced:
+    """The smaller of two, elementwise."""
+    return extremum("min", a, b)
+
+
+VOCABULARY: dict[str, Callable[..., Any]] = {
+    **{name: _function(name) for name in ELEMENTARY if name not in NODES and name not in ("log1mexp", "exprel")},
+    **{name: _reduction(name) for name in ("sum", "mean", "max", "min", "prod", "argmax", "argmin")},
+    **{name: _node(name, rows) for name, rows in {**NODES, **MEASURES}.items()},
+    "maximum": maximum,
+    "minimum": minimum,
+    "where": where,
+    "param": param,
+    "equations": equations,
+}
+"""Every function of the Python front-end by its name in ``nc``."""
