@@ -7,7 +7,6 @@ from pathlib import Path
 from types import ModuleType
 
 from nablac.emit.code import Code, Programs, emit_code
-from nablac.emit.gemms import IMPORTS
 
 HEAD = '''"""Functions under test."""
 
@@ -23,10 +22,9 @@ kernel = njit(cache={cache}, nogil=True, error_model="numpy", fastmath={{"contra
 def module_text(code: Code, dtype: str, cache: bool = False) -> str:
     """The module that the functions need around them, and they."""
     imports = f"from math import {', '.join(code.imports)}\n" if code.imports else ""
-    imports += f"{IMPORTS}\n" if code.products else ""
     parts = [HEAD.format(imports=imports, dtype=dtype, cache=cache)]
     parts += [f.text for f in code.helpers]
-    parts += [code.products] if code.products else []
+    parts += [code.support]
     parts += ["\n".join(filter(None, (f.comment, f.text))) for f in (*code.kernels, *code.entries)]
     return "\n\n\n".join([*parts, *code.sizes]) + "\n"
 

@@ -13,7 +13,7 @@ from sympy import Expr, Integer, Mul, S, Symbol
 
 from nablac.algebra.cost import equation_operations
 from nablac.emit.entries import Entry, EntryWriter, flat_offsets, sizes_text
-from nablac.emit.gemms import gemm_text
+from nablac.emit.gemms import support_text
 from nablac.emit.kernels import Kernel, Site, kernels, site_of
 from nablac.emit.printer import Printer
 from nablac.emit.stable import IMPORTED, ORDER, helper_text, needed
@@ -21,7 +21,7 @@ from nablac.ir.equation import Equation, Program
 from nablac.ir.tensor import Role
 from nablac.ir.text import print_equation, print_expression
 from nablac.plan.inplace import inplace
-from nablac.plan.loops import Gemm, Schedule, Space, walk
+from nablac.plan.loops import Schedule, Space
 from nablac.plan.memory import Memory, plan_memory
 from nablac.plan.schedule import Homes, schedule
 
@@ -42,7 +42,8 @@ class Code:
     imports: tuple[str, ...]
     """What to import from ``math``."""
     helpers: tuple[Function, ...]
-    products: str
+    support: str
+    """Numba intrinsics, to be run only where Numba is."""
     kernels: tuple[Function, ...]
     entries: tuple[Function, ...]
     sizes: tuple[str, ...]
@@ -96,11 +97,11 @@ def emit_code(programs: Programs) -> Code:
         entries[name] = _entry(name, program, programs, writer)
     helpers = _helpers(printed, entries, programs.predict.dtype)
     text = "\n".join([*(k.text for k in printed), *(e.text for e in entries.values()), *(h.text for h in helpers)])
-    forms = frozenset(s.form for sch in schedules.values() for nest in sch.nests for s in walk(nest.body) if isinstance(s, Gemm))
+    products = any(nest.is_product for s in schedules.values() for nest in s.nests)
     return Code(
         imports=needed(text),
         helpers=helpers,
-        products=gemm_text(forms),
+        support=support_text(products),
         kernels=tuple(Function(k.name, _comment(k, numbers), k.text) for k in printed),
         entries=tuple(Function(e.name, "", e.text) for e in entries.values()),
         sizes=tuple(sizes_text(name, e) for name, e in entries.items() if name != "update"),

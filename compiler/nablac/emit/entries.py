@@ -89,11 +89,10 @@ class EntryWriter:
 
     def view(self, arena: str, offset: Expr, shape: tuple[Expr, ...]) -> str:
         """A part of an arena as an array of a shape."""
-        start, number = self.sum(offset), self.sum
         if not shape:
-            return f"{arena}[{start}]"
-        text = f"{arena}[{start}:{number(offset + Mul(*shape))}]"
-        return text if len(shape) == 1 else f"{text}.reshape(({', '.join(map(number, shape))}))"
+            return f"{arena}[{self.sum(offset)}]"
+        lengths = ", ".join(map(self.sum, shape)) + ("," if len(shape) == 1 else "")
+        return f"_view({arena}, {self.sum(offset)}, ({lengths}))"
 
     def sum(self, e: Expr) -> str:
         """An integer expression in the extents."""
@@ -147,15 +146,17 @@ class EntryWriter:
         gemm = body[0]
         if not isinstance(gemm, Gemm) or gemm.prologue or gemm.epilogue:
             raise InternalError("a product with a prologue or an epilogue has no printer yet")
-        operands = ", ".join(self.matrix(o, margin) for o in (gemm.left, gemm.right, gemm.target))
-        scale = bare(self.printer.real(gemm.scale))
-        self.lines.append(f"{margin}_gemm_{gemm.form.lower()}({operands}, {scale})")
+        left, right, target = (self.matrix(o) for o in (gemm.left, gemm.right, gemm.target))
+        left += ".T" if gemm.form[0] == "T" else ""
+        right += ".T" if gemm.form[1] == "T" else ""
+        scale = "" if gemm.scale == 1 else f", {bare(self.printer.real(gemm.scale))}"
+        self.lines.append(f"{margin}_gemm({left}, {right}, {target}{scale})")
 
     def loop_name(self, index: Symbol) -> str:
         """The name of a batch loop (it may serve again)."""
         return str(index.name)
 
-    def matrix(self, operand: Operand, margin: str) -> str:
+    def matrix(self, operand: Operand) -> str:
         """An operand as a 2-d array: the buffer, an element of its batch, or a reshaped view."""
         buffer = self.schedule.buffers[operand.buffer]
         text = self.names[operand.buffer]

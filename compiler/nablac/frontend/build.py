@@ -14,13 +14,14 @@ from sympy import Expr
 from nablac.errors import NameError_, Place, ShapeError, SpecError
 from nablac.frontend.definition import (
     Definition,
+    Request,
     Value,
     bind,
+    check_count,
+    choose,
     did_you_mean,
     exact,
     filled,
-    fits,
-    read_pattern,
     shown,
     with_defaults,
 )
@@ -47,21 +48,7 @@ class Layer:
     learned: Mapping[str, Tensor]
 
 
-@dataclass(frozen=True)
-class Request:
-    """What a user asks for when naming a node: its options, its initialisers, its own name, and where all that stands.
 
-    ``where`` holds the place of each option, and under ``""`` that of the whole.
-    """
-
-    given: Mapping[str, object]
-    where: Mapping[str, Place | None]
-    name: str | None = None
-
-    @property
-    def place(self) -> Place | None:
-        """Where the node stands."""
-        return self.where.get("")
 
 
 class Builder:
@@ -179,7 +166,7 @@ class Builder:
             )
         actual = [self.tensor(name, request.place) for name in inputs]
         subject = f"'{layer.name}'"
-        _check_count(layer.definition, actual, subject, request)
+        check_count(layer.definition, actual, subject, request)
         sizes = bind(layer.definition, actual, subject, request.place)
         if any(sizes[axis] != layer.sizes[axis] for axis in sizes if self._sized_by(layer, axis)):
             raise ShapeError(
@@ -282,7 +269,7 @@ class Builder:
         return name
 
     def rename(self, old: str, new: str, where: Place | None) -> None:
-        """Give a result another name, and with it what was made on the way to it (``old.sum``); parameters keep theirs."""
+        """Give a result another name, and with it what was made on the way (``old.sum``); parameters keep theirs."""
         self._free(new, where)
         names = {old: new}
         for name, tensor in self.tensors.items():
@@ -360,37 +347,6 @@ class Builder:
             )
 
 
-def choose(rows: Sequence[Definition], actual: Sequence[Tensor], request: Request) -> Definition:
-    """The first row whose options and kinds of input are those asked for."""
-    name = rows[0].name
-    possible = [r for r in rows if len(r.reads) == len(actual)]
-    if not possible:
-        _check_count(rows[0], actual, f"'{name}'", request)
-    fitting = [
-        r for r in possible if all(fits(read_pattern(p), t) for (_, p), t in zip(r.reads, actual, strict=True))
-    ]
-    for row in fitting or possible:
-        if row.when is None:
-            return row
-        option = next(o for o in row.options if o.name == row.when[0])
-        value = request.given.get(option.name, option.default)
-        option.check(value, f"'{name}'", request.where.get(option.name) or request.place)
-        if value == row.when[1]:
-            return row
-    return possible[0]
-
-
-def _check_count(definition: Definition, actual: Sequence[Tensor], subject: str, request: Request) -> None:
-    if len(actual) != len(definition.reads):
-        raise SpecError(
-            f"{subject} reads {len(definition.reads)} tensor{'' if len(definition.reads) == 1 else 's'}",
-            found=", ".join(map(shown, actual)) or "none",
-            expected=", ".join(f"{formal}: {pattern}" for formal, pattern in definition.reads),
-            where=request.place,
-            remedy="name what it reads with 'from'",
-        )
-
-
 def filled_names(text: str) -> set[str]:
     """The words of a declaration."""
     return set(text.replace("[", " ").replace("]", " ").replace(",", " ").replace("(", " ").replace(")", " ").split())
@@ -398,7 +354,7 @@ def filled_names(text: str) -> set[str]:
 
 def _renamed(equation: Equation, names: Mapping[str, str]) -> Equation:
     origin = equation.origin
-    if origin.layer in names and equation.target in names:
+    if origin.layer is not None and origin.layer in names and equation.target in names:
         origin = replace(origin, layer=names[origin.layer])
     target = names.get(equation.target, equation.target)
     body = equation.body

@@ -79,6 +79,23 @@ class Definition:
     where: Place | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for when naming a node: its options, its initialisers, its own name, and where all that stands.
+
+    ``where`` holds the place of each option, and under ``""`` that of the whole.
+    """
+
+    given: Mapping[str, object]
+    where: Mapping[str, Place | None]
+    name: str | None = None
+
+    @property
+    def place(self) -> Place | None:
+        """Where the node stands."""
+        return self.where.get("")
+
+
 def with_defaults(
     definition: Definition, given: Mapping[str, object], subject: str, where: Mapping[str, Place | None]
 ) -> dict[str, Value]:
@@ -213,6 +230,38 @@ def _mismatch(
         where=where,
         remedy=f"{definition.name} reads " + ", ".join(f"{formal}: {text}" for formal, text in definition.reads),
     )
+
+
+def choose(rows: Sequence[Definition], actual: Sequence[Tensor], request: Request) -> Definition:
+    """The first row whose options and kinds of input are those asked for."""
+    name = rows[0].name
+    possible = [r for r in rows if len(r.reads) == len(actual)]
+    if not possible:
+        check_count(rows[0], actual, f"'{name}'", request)
+    fitting = [
+        r for r in possible if all(fits(read_pattern(p), t) for (_, p), t in zip(r.reads, actual, strict=True))
+    ]
+    for row in fitting or possible:
+        if row.when is None:
+            return row
+        option = next(o for o in row.options if o.name == row.when[0])
+        value = request.given.get(option.name, option.default)
+        option.check(value, f"'{name}'", request.where.get(option.name) or request.place)
+        if value == row.when[1]:
+            return row
+    return possible[0]
+
+
+def check_count(definition: Definition, actual: Sequence[Tensor], subject: str, request: Request) -> None:
+    """Refuse a number of tensors that is not the definition's."""
+    if len(actual) != len(definition.reads):
+        raise SpecError(
+            f"{subject} reads {len(definition.reads)} tensor{'' if len(definition.reads) == 1 else 's'}",
+            found=", ".join(map(shown, actual)) or "none",
+            expected=", ".join(f"{formal}: {pattern}" for formal, pattern in definition.reads),
+            where=request.place,
+            remedy="name what it reads with 'from'",
+        )
 
 
 def filled(declaration: str, sizes: Mapping[str, Expr | Value]) -> str:

@@ -53,7 +53,7 @@ _SCALE = Option("alpha", float, 1.0, low=0, high=1e6, help="the limit below 0, n
 ACTIVATIONS: tuple[Definition, ...] = (
     _activation("relu", "relu(x[...])", help="max(x, 0)"),
     _activation("leaky_relu", "where(x[...] > 0, x[...], alpha*x[...])", _SLOPE, help="x above 0, alpha*x below"),
-    _activation("elu", "where(x[...] > 0, x[...], alpha*(exp(x[...]) - 1))", _SCALE, help="x above 0, else alpha*(e^x - 1)"),
+    _activation("elu", "where(x[...] > 0, x[...], alpha*(exp(x[...]) - 1))", _SCALE, help="x, below 0 alpha*(e^x - 1)"),
     _activation("sigmoid", "1/(1 + exp(-x[...]))", help="1/(1 + e^-x)"),
     _activation("tanh", "tanh(x[...])", help="the hyperbolic tangent"),
     _activation("softplus", "log(1 + exp(x[...]))", help="log(1 + e^x)"),
@@ -129,8 +129,12 @@ METRICS: tuple[Definition, ...] = (
         gives="accuracy",
         help="how often a probability of at least the threshold, or one below, meets the target 1 or 0",
     ),
-    Definition("rmse", _PREDICTED, ("rmse = sqrt(mean[...]((p[...] - y[...])**2))",), "rmse", help="the root of the mse"),
-    Definition("mae", _PREDICTED, ("mae = mean[...](abs(p[...] - y[...]))",), "mae", help="the mean of absolute errors"),
+    Definition(
+        "rmse", _PREDICTED, ("rmse = sqrt(mean[...]((p[...] - y[...])**2))",), "rmse", help="the root of the mse"
+    ),
+    Definition(
+        "mae", _PREDICTED, ("mae = mean[...](abs(p[...] - y[...]))",), "mae", help="the mean of absolute errors"
+    ),
 )
 
 

@@ -15,7 +15,7 @@ from nablac.ir.text import print_expression, print_program
 
 @dataclass(frozen=True)
 class Optimizer:
-    """An update rule over ONE flat vector of extent P: ``theta``, its gradient ``g``, and state vectors that start at 0.
+    """An update rule over ONE flat vector of extent P: ``theta``, its gradient ``g``, state vectors that start at 0.
 
     ``updates`` pairs what is kept between steps with the tensor that replaces it.  ``schedule`` gives the learning rate
     of an epoch (counted from 0) from ``lr0``; the program reads it as ``lr``, and the step, counted from 1, as ``t``.
@@ -56,9 +56,8 @@ class Data:
 
     train: Mapping[str, str] = field(default_factory=dict)
     validation: Mapping[str, str] | float | None = None
-    test: Mapping[str, str] | None = None
     target: str | None = None
-    prepare: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # input: (factor, offset), x*factor + offset
+    prepare: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # input: (a, b) for a*x + b
     standardise: tuple[str, ...] = ()  # inputs brought to mean 0 and deviation 1, measured on the training samples
     folder: str = "."
 

@@ -58,7 +58,6 @@ class DataSection(_Section):
     validation: Source | Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="as for train, or the fraction of the training samples that is held out"
     )
-    test: Source | None = Field(None, description="as for train; measured once, at the end")
     target: Text | None = Field(None, description="the column of a .csv file that is to be predicted")
     prepare: dict[str, Text] = Field({}, description='formulas applied to inputs as they are read, e.g. {x: "x/255"}')
     standardise: list[Text] = Field([], description="inputs that are brought to mean 0 and deviation 1")
@@ -68,7 +67,9 @@ class Spec(_Section):
     """A model, its loss and how it is trained."""
 
     model: Text = Field(description="the model's name; the generated module is NAME.py")
-    title: str = Field("", max_length=200, pattern=r"^[^\x00-\x1f\x7f\\]*$", description="a line for reports and for the module's header")
+    title: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f\\]*$")] = Field(
+        "", description="a line for reports and for the module's header"
+    )
     dtype: Literal["float32", "float64"] = Field("float32", description="the width of all real numbers")
     inputs: dict[str, Text] = Field({}, description='data, e.g. {x: "real[n, 784]", y: "label[n, 10]"}')
     params: dict[str, Text] = Field({}, description='what is learned, e.g. {w: "real[13] ~ normal(0, 0.1)"}')
@@ -80,7 +81,7 @@ class Spec(_Section):
     outputs: Text | list[Text] | dict[str, Text] | None = Field(None, description="what predict answers")
     metrics: list[Item] | dict[str, Item] = Field([], description="what is reported beside the loss")
     optimizer: Item = Field("adam", description="the update rule")
-    train: TrainSection = Field(default_factory=TrainSection, description="defaults of the trainer")
+    train: TrainSection = Field(TrainSection.model_construct(), description="defaults of the trainer")
     data: DataSection | None = Field(None, description="where the samples are")
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import ModuleType
+from dataclasses import dataclass
 from typing import Any
 
-from nablac.errors import NablacError, NameError_, Place, TraceError
+from nablac.errors import NablacError, Place, TraceError
 from nablac.frontend.build import Builder
 from nablac.frontend.model import Data, Model, Optimizer, Training
-from nablac.frontend.optimizers import RULES, formula_schedule, make_optimizer, named_schedule, own_rule
-from nablac.frontend.traced import Traced, user_place
+from nablac.frontend.places import last_place, user_place
+from nablac.frontend.rules import Rule
+from nablac.frontend.traced import Traced
 from nablac.ir.declare import check_name, parse_declaration
 from nablac.ir.syntax import Line
 from nablac.ir.tensor import Role
@@ -53,77 +50,6 @@ class Outputs:
     def __init__(self, loss: Traced, metrics: Mapping[str, Traced] | None = None, **outputs: Traced) -> None:
         self.loss, self.metrics, self.outputs = loss, dict(metrics or {}), outputs
         self.where = user_place()
-
-
-@dataclass(frozen=True)
-class Rule:
-    """An optimizer to be: its name and options, or equations and state of one's own."""
-
-    name: str
-    options: Mapping[str, float]
-    schedule: str | Mapping[str, Mapping[str, float]] | None = None
-    equations: Sequence[str] = ()
-    state: Sequence[str] = ()
-    where: Place | None = field(default=None, compare=False)
-
-    def make(self, dtype: str = "float32", epochs: int = 1) -> Optimizer:
-        """The optimizer for a model of some dtype, trained for some epochs."""
-        places = {"": self.where}
-        row = own_rule(self.equations, self.state, self.name) if self.equations else RULES[self.name]
-        schedule = None
-        if isinstance(self.schedule, str):
-            line = Line(self.schedule, self.where or Place("<python>"), exact=False)
-            schedule = formula_schedule(line, epochs)
-        elif self.schedule is not None:
-            if len(self.schedule) != 1:
-                raise TraceError("a schedule has one name", found=str(self.schedule), where=self.where)
-            ((name, options),) = self.schedule.items()
-            schedule = named_schedule(name, options, places)
-        return make_optimizer(row, self.options, schedule=schedule, dtype=dtype, where=places)
-
-
-Schedule = str | Mapping[str, Mapping[str, float]] | None
-
-
-def SGD(lr: float, weight_decay: float = 0.0, schedule: Schedule = None) -> Rule:  # noqa: N802
-    """Steepest descent."""
-    return Rule("sgd", {"lr": lr, "weight_decay": weight_decay}, schedule, where=user_place())
-
-
-def Momentum(  # noqa: N802
-    lr: float, momentum: float = 0.9, weight_decay: float = 0.0, schedule: Schedule = None
-) -> Rule:
-    """Descent with a velocity: v = momentum*v + g, theta = theta - lr*v."""
-    options = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-    return Rule("momentum", options, schedule, where=user_place())
-
-
-def Nesterov(  # noqa: N802
-    lr: float, momentum: float = 0.9, weight_decay: float = 0.0, schedule: Schedule = None
-) -> Rule:
-    """Momentum that looks one step ahead."""
-    options = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-    return Rule("nesterov", options, schedule, where=user_place())
-
-
-def Adam(  # noqa: N802
-    lr: float = 0.001,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    eps: float = 1e-8,
-    weight_decay: float = 0.0,
-    schedule: Schedule = None,
-) -> Rule:
-    """Steps scaled by running means of the gradient and its square."""
-    options = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "weight_decay": weight_decay}
-    return Rule("adam", options, schedule, where=user_place())
-
-
-def OwnOptimizer(  # noqa: N802
-    equations: Sequence[str], state: Sequence[str] = (), *, lr: float, name: str = "own", schedule: Schedule = None
-) -> Rule:
-    """An update rule by equations of theta[p], g[p], lr, t and state vectors: ``theta_next[p] = theta[p] - lr*g[p]``."""
-    return Rule(name, {"lr": lr}, schedule, tuple(equations), tuple(state), where=user_place())
 
 
 @dataclass(frozen=True)
@@ -202,7 +128,8 @@ def current_builder(what: str) -> Builder:
     """The model being traced."""
     builder = _CURRENT.get()
     if builder is None:
-        raise TraceError(f"{what} belongs inside a model's function", where=user_place(), remedy="decorate it: @nc.model")
+        where = user_place()
+        raise TraceError(f"{what} belongs inside a model's function", where=where, remedy="decorate it: @nc.model")
     return builder
 
 
@@ -234,25 +161,13 @@ def _run(function: Callable[..., Any], arguments: Mapping[str, Traced]) -> Any:
     try:
         return function(**arguments)
     except NablacError as error:
-        raise error.at(_last_place(error)) from None
+        raise error.at(last_place(error)) from None
     except Exception as error:
         raise TraceError(
             f"the model's function raised {type(error).__name__}",
             found=str(error)[:200] or None,
-            where=_last_place(error),
+            where=last_place(error),
         ) from error
-
-
-def _last_place(error: BaseException) -> Place | None:
-    """The deepest line of the user's own in a traceback."""
-    from nablac.frontend.traced import _PACKAGE, frame_place
-
-    found, trace = None, error.__traceback__
-    while trace is not None:
-        if not trace.tb_frame.f_code.co_filename.startswith(_PACKAGE):
-            found = frame_place(trace.tb_frame, trace.tb_lasti)
-        trace = trace.tb_next
-    return found
 
 
 def _model(
@@ -270,7 +185,7 @@ def _model(
     if loss not in kept and builder.tensors[loss].role is Role.RESULT and "loss" not in builder.tensors:
         builder.rename(loss, "loss", returned.where)
         loss = "loss"
-    metrics = []
+    metrics: list[tuple[str, str]] = []
     for shown_name, tensor in returned.metrics.items():
         check_name(shown_name, returned.where)
         name = tensor.name
@@ -281,50 +196,3 @@ def _model(
         metrics.append((shown_name, name))
     title = title.strip().split("\n")[0][:200]
     return builder.finish(loss, kept or [loss], metrics, optimizer, training, data, title)
-
-
-def load_python(reference: str) -> ModelFunction:
-    """The model function that ``mymodel.py:mlp`` names; with one model in the file its name may be left out.
-
-    The file is the user's own program, and is run as one.
-    """
-    path, _, name = reference.rpartition(":") if not reference.endswith(".py") else (reference, "", "")
-    module = _import(Path(path))
-    models = {key: value for key, value in vars(module).items() if isinstance(value, ModelFunction)}
-    if not name and len(models) == 1:
-        return next(iter(models.values()))
-    if name not in models:
-        raise NameError_(
-            f"'{path}' has no model '{name}'" if name else f"'{path}' has several models" if models else
-            f"'{path}' has no model",
-            found=", ".join(models) or "no function with @nc.model",
-            expected=f"{path}:NAME",
-            where=path,
-        )
-    return models[name]
-
-
-def _import(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise TraceError("the Python file cannot be read", found="no file", where=str(path))
-    name = f"_nablac_user_{path.stem}"
-    found = importlib.util.spec_from_file_location(name, path)
-    if found is None or found.loader is None:
-        raise TraceError("this is no Python file", where=str(path))
-    module = importlib.util.module_from_spec(found)
-    sys.modules[name] = module
-    sys.path.insert(0, str(path.parent.resolve()))
-    try:
-        found.loader.exec_module(module)
-    except NablacError:
-        raise
-    except SyntaxError as error:
-        where = Place(str(path), error.lineno, error.offset)
-        raise TraceError("the Python file cannot be read", found=error.msg, where=where) from error
-    except Exception as error:
-        raise TraceError(
-            f"the Python file raised {type(error).__name__}", found=str(error)[:200], where=_last_place(error) or str(path)
-        ) from error
-    finally:
-        sys.path.remove(str(path.parent.resolve()))
-    return module

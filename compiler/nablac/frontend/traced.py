@@ -8,46 +8,22 @@ from __future__ import annotations
 
 import math
 import numbers
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 from sympy import Expr
 
-from nablac.errors import Place, ShapeError, TraceError
-from nablac.frontend.build import Builder, Request
-from nablac.frontend.definition import shown
+from nablac.errors import ShapeError, TraceError
+from nablac.frontend.build import Builder
+from nablac.frontend.definition import Request, shown
 from nablac.frontend.library import NODES
+from nablac.frontend.places import user_place
 from nablac.ir.functions import ELEMENTARY
 from nablac.ir.index import fresh_names
 from nablac.ir.syntax import Line
 from nablac.ir.tensor import Kind, Tensor
-
-_PACKAGE = str(Path(__file__).resolve().parents[1])
-
-
-def user_place() -> Place:
-    """Where in the user's own file the call stands that led here."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
-    return frame_place(frame) if frame is not None else Place("<python>")
-
-
-def frame_place(frame: FrameType, lasti: int | None = None) -> Place:
-    """The place of what a frame is doing."""
-    code = frame.f_code
-    at = (frame.f_lasti if lasti is None else lasti) // 2
-    line, column = None, None
-    for number, position in enumerate(code.co_positions()):
-        if number == at:
-            line, column = position[0], position[2]
-            break
-    return Place(code.co_filename, line or frame.f_lineno, None if column is None else column + 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +104,7 @@ class Traced:
         self._refuse("a branch depends on a traced value", "choose elementwise: nc.where(h > 0, a, b)")
 
     def __iter__(self) -> NoReturn:
-        self._refuse("a traced tensor cannot be iterated over", "write an equation: nc.equations('s = sum[i](x[i])', x=x)")
+        self._refuse("a traced tensor cannot be iterated over", "write an equation: nc.equations('s = sum[i](x[i])')")
 
     def __len__(self) -> int:
         self._refuse("a traced tensor has no len()", "its extents are in .shape")
@@ -227,8 +203,10 @@ class Traced:
     def T(self) -> Traced:  # noqa: N802 - as in NumPy
         """The tensor with its axes reversed."""
         letters = _letters(self.ndim)
-        inside = ", ".join(letters)
-        return _write("transpose", f"[{', '.join(reversed(letters))}] = a[{inside}]" if letters else " = a", {"a": self})
+        if not letters:
+            return self
+        inside, turned = ", ".join(letters), ", ".join(reversed(letters))
+        return _write("transpose", f"[{turned}] = a[{inside}]", {"a": self})
 
     def __getitem__(self, key: object) -> Traced:
         """Whole axes and single places: ``x[:, 0]``."""
@@ -413,7 +391,10 @@ def where(condition: object, a: object, b: object) -> Traced:
     """a where the condition holds, else b."""
     if not isinstance(condition, Condition):
         raise TraceError(
-            "where() chooses by a comparison", found=repr(condition)[:60], where=user_place(), remedy="nc.where(h > 0, a, b)"
+            "where() chooses by a comparison",
+            found=repr(condition)[:60],
+            where=user_place(),
+            remedy="nc.where(h > 0, a, b)",
         )
     count = len(condition.operands)
     formula = f"where({condition.text}, {{{count}}}, {{{count + 1}}})"

@@ -1,4 +1,4 @@
-"""frontend/vocabulary: the functions a traced model is written with: ``nc.linear``, ``nc.relu``, ``nc.param``, ``nc.exp``.
+"""frontend/vocabulary: the functions a traced model is written with: ``nc.linear``, ``nc.param``, ``nc.exp``.
 
 Those of the library are made from its rows, so a row that is added there is a function here.
 """
@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nablac.errors import Place, TraceError
-from nablac.frontend.build import Builder, Layer, Request
-from nablac.frontend.definition import Definition
+from nablac.frontend.build import Builder, Layer
+from nablac.frontend.definition import Definition, Request
 from nablac.frontend.library import MEASURES, NODES
+from nablac.frontend.places import user_place
 from nablac.frontend.trace import current_builder
-from nablac.frontend.traced import Traced, elementary, extremum, number_text, reduce, user_place, where
+from nablac.frontend.traced import Traced, elementary, extremum, number_text, reduce, where
 from nablac.ir.declare import check_name, parse_initialiser, with_initialiser
 from nablac.ir.functions import ELEMENTARY
 from nablac.ir.index import extent
@@ -92,7 +93,7 @@ def _plain(kind: str, key: str, value: object) -> object:
     if isinstance(value, (bool, str, int, float)):
         return value
     if number_text(value) is not None:
-        return int(value) if hasattr(value, "__index__") else float(value)  # type: ignore[call-overload, arg-type]
+        return int(value) if hasattr(value, "__index__") else float(value)  # type: ignore[arg-type]
     raise TraceError(f"nc.{kind}: '{key}' cannot be a {type(value).__name__}", where=user_place())
 
 

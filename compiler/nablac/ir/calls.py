@@ -1,4 +1,4 @@
-"""ir/calls: the calls in a scalar expression's text: elementary functions, ``where``, elementwise ``max``, one's own."""
+"""ir/calls: the calls in an expression's text: elementary functions, ``where``, elementwise ``max``, one's own."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def _elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
 
 _MPMATH_FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: _elementwise(getattr(mpmath, name))
-    for name in (*"exp log sqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf expm1".split(), "log1p")
+    for name in (*["exp", "log", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "expm1"], "log1p")
 }
 
 FLOAT64 = Arithmetic(np.float64, _NUMPY_FUNCTIONS, lambda e: np.float64(e))

@@ -1,0 +1,55 @@
+"""algebra/laws: the tables of directed rules.  Each row states its identity, which a test checks numerically.
+
+``STABLE`` rows keep the value and remove overflow and cancellation; ``TIDY`` rows shorten and never undo a stable row;
+``SHORT`` rows come last.  u, v, w, z stand for any expression, c for a number between 0 and 1.
+"""
+
+from __future__ import annotations
+
+import sympy
+from sympy import Add, Mul, Pow, log
+
+from nablac.algebra.laws import exponentials, logarithms, shapes
+from nablac.algebra.rewrite import Law
+from nablac.ir.functions import Where, log1p, maximum
+
+STABLE: tuple[Law, ...] = (
+    Law("own kinks", "sqrt(u**2) = abs(u)", (sympy.Abs, sympy.sign), shapes.own_kinks),
+    Law("common number", "1/(2*exp(u) + 2*v) = 1/2/(exp(u) + v)", (Pow,), exponentials.primitive_base),
+    Law("hyperbolic", "exp(u) + exp(-u) = 2*cosh(u)", (Add,), exponentials.hyperbolic, opens=True),
+    Law("expm1", "exp(u) - 1 = expm1(u)", (Add,), exponentials.exp_minus_one, opens=True),
+    Law("bias correction", "1 - c**u = -expm1(u*log(c))", (Add,), exponentials.one_minus_power),
+    Law("reflected sigmoid", "1 - sigmoid(u) = sigmoid(-u)", (Add,), exponentials.one_minus_sigmoid),
+    Law("tanh from sigmoid", "2*sigmoid(2*u) - 1 = tanh(u)", (Add,), exponentials.tanh_from_sigmoid, opens=True),
+    Law("softplus by parts", "relu(u) + softplus(-abs(u)) = softplus(u)", (Add,), exponentials.softplus_from_parts),
+    Law("sigmoid", "1/(1 + exp(-u)) = sigmoid(u)", (Pow,), exponentials.sigmoid_from_power, opens=True),
+    Law("two-way softmax", "1/(exp(u) + exp(v)) = sigmoid(u - v)*exp(-u)", (Pow,), exponentials.exp_over_sum, opens=True),
+    Law("one exponential", "exp(u)*exp(v) = exp(u + v)", (Mul,), exponentials.one_exponential, opens=True),
+    Law("exponential into sigmoid", "exp(u)*sigmoid(-u) = sigmoid(u)", (Mul,), exponentials.fold_exp_sigmoid),
+    Law("tanh", "sinh(u)/cosh(u) = tanh(u)", (Mul,), exponentials.tanh_from_product, opens=True),
+    Law("exprel", "expm1(u)/u = exprel(u)", (Mul,), exponentials.fold_exprel, opens=True),
+    Law("log of sum", "log(exp(u) + exp(v)) = u + softplus(v - u)", (log,), logarithms.log_of_sum, opens=True),
+    Law("log of known", "log(sigmoid(u)) = -softplus(-u)", (log,), logarithms.log_of_known, opens=True),
+    Law("log of product", "log(exp(u)*v) = u + log(v)", (log,), logarithms.log_of_product, opens=True),
+    Law("log of number times", "log(3*cosh(u)) = log(3) + log(cosh(u))", (log,), logarithms.log_of_number_times),
+    Law("log1p", "log(1 + v) = log1p(v)", (log,), logarithms.log_one_plus, opens=True),
+    Law("softplus", "log1p(exp(u)) = softplus(u)", (log1p,), logarithms.log1p_of_exp, opens=True),
+)
+
+TIDY: tuple[Law, ...] = (
+    Law("relu", "max(u, 0) = relu(u)", (maximum,), shapes.relu_from_max),
+    Law("nested choice", "where(u > 0, where(u > 0, u, v), w) = where(u > 0, u, w)", (Where,), shapes.same_condition),
+    Law("choice of", "where(u > 0, u, 0) = relu(u)", (Where,), shapes.where_is_known),
+    Law("factor into choice", "u*where(v > 0, w, 0) = where(v > 0, u*w, 0)", (Mul,), shapes.merge_where),
+    Law("sum of choices", "where(u > 0, v, w) + where(u > 0, z, 1) = where(u > 0, v + z, w + 1)", (Add,), shapes.add_where),
+    Law("sign into sum", "-z*(u - v - w) = z*(v + w - u)", (Mul,), shapes.sign_into_sum),
+    Law("number out of sum", "w*(2*u - 2*v) = 2*w*(u - v)", (Mul,), shapes.number_out_of_sum),
+    Law("common factor", "u*v + u*w = u*(v + w)", (Add,), shapes.common_factor),
+)
+
+SHORT: tuple[Law, ...] = (
+    Law("both sigmoids", "sigmoid(u)*sigmoid(-u) = sigmoid(u)*(1 - sigmoid(u))", (Add, Mul), exponentials.both_sigmoids),
+)
+"""Rows for the last round only: they shorten at the price of what the stable laws keep."""
+
+ALL = STABLE + TIDY

@@ -1,0 +1,172 @@
+"""algebra/laws/exponentials: the rows that fold exponentials into sigmoid, tanh, softplus, expm1 and exprel."""
+
+from __future__ import annotations
+
+import sympy
+from sympy import Add, Expr, Mul, Pow, S, cosh, exp, log, sinh, tanh
+
+from nablac.algebra.laws.looking import bare_sum, exponent, exponentials, powers_of, product_of
+from nablac.ir.functions import absolute, expm1, exprel, relu, sigmoid, softplus
+
+
+def hyperbolic(node: Expr) -> Expr | None:
+    found = exponentials(node.args)
+    for place, (term, c, u) in enumerate(found):
+        for other, d, v in found[place + 1 :]:
+            if u + v == 0 and abs(c) == abs(d):
+                rest = Add(*(a for a in node.args if a not in (term, other)))
+                up = u if not u.could_extract_minus_sign() else v
+                first = c if up == u else d
+                return rest + 2 * first * (cosh(up) if c == d else sinh(up))
+    return None
+
+
+def exp_minus_one(node: Expr) -> Expr | None:
+    number = next((a for a in node.args if a.is_Number), None)
+    if number is None:
+        return None
+    for term, c, u in exponentials(node.args):
+        if c == -number:
+            return Add(*(a for a in node.args if a not in (term, number))) + c * expm1(u)
+    return None
+
+
+def one_minus_sigmoid(node: Expr) -> Expr | None:
+    number = next((a for a in node.args if a.is_Number), None)
+    if number is None:
+        return None
+    for term in node.args:
+        c, rest = term.as_coeff_Mul()
+        if isinstance(rest, sigmoid) and c == -number:
+            return Add(*(a for a in node.args if a not in (term, number))) + number * sigmoid(-rest.args[0])
+    return None
+
+
+def tanh_from_sigmoid(node: Expr) -> Expr | None:
+    number = next((a for a in node.args if a.is_Number), None)
+    if number is None:
+        return None
+    for term in node.args:
+        c, rest = term.as_coeff_Mul()
+        if isinstance(rest, sigmoid) and c == -2 * number:
+            return Add(*(a for a in node.args if a not in (term, number))) - number * tanh(rest.args[0] / 2)
+    return None
+
+
+def softplus_from_parts(node: Expr) -> Expr | None:
+    for term in node.args:
+        if not isinstance(term, relu):
+            continue
+        u = term.args[0]
+        partner = softplus(-absolute(u))
+        if partner in node.args:
+            return Add(*(a for a in node.args if a not in (term, partner))) + softplus(u)
+    return None
+
+
+def one_minus_power(node: Expr) -> Expr | None:
+    """1 - c**u, with 0 < c near 1, cancels for small u: the bias correction of Adam."""
+    number = next((a for a in node.args if a.is_Number), None)
+    if number is None:
+        return None
+    for term in node.args:
+        c, rest = term.as_coeff_Mul()
+        if c == -number and isinstance(rest, Pow) and rest.base.is_Rational and rest.base.is_positive:
+            return Add(*(a for a in node.args if a not in (term, number))) - number * expm1(rest.exp * log(rest.base))
+    return None
+
+
+def sigmoid_from_power(node: Expr) -> Expr | None:
+    if not (node.exp.is_Integer and node.exp.is_negative):
+        return None
+    split = bare_sum(node.base)
+    if split is None:
+        return None
+    u = exponent(split[1])
+    return (sigmoid(-u) / split[0]) ** (-node.exp) if u is not None else None
+
+
+def exp_over_sum(node: Expr) -> Expr | None:
+    """exp(u)/(exp(u) + exp(v)): divide both by exp(u)."""
+    if not (node.exp.is_Integer and node.exp.is_negative and isinstance(node.base, Add) and len(node.base.args) == 2):
+        return None
+    found = exponentials(node.base.args)
+    if len(found) != 2 or found[0][1] != 1 or found[1][1] != 1:
+        return None
+    (_, _, u), (_, _, v) = found
+    return (sigmoid(u - v) * exp(-u)) ** (-node.exp)
+
+
+def one_exponential(node: Expr) -> Expr | None:
+    exponents = [a.args[0] for a in node.args if isinstance(a, exp)]
+    if len(exponents) < 2:
+        return None
+    return Mul(*(a for a in node.args if not isinstance(a, exp))) * exp(Add(*exponents))
+
+
+def fold_exp_sigmoid(node: Expr) -> Expr | None:
+    """exp(u)*sigmoid(-u) = sigmoid(u), as often as both powers allow."""
+    powers = powers_of(node)
+    u = powers.get(S.Exp1)
+    if u is None:
+        return None
+    for base, power in powers.items():
+        if not isinstance(base, sigmoid | expm1) or not power.is_Integer:
+            continue
+        v = base.args[0]
+        for times in range(1, abs(int(power)) + 1):
+            if isinstance(base, sigmoid) and power.is_positive and u + times * v == 0:
+                return product_of(powers | {S.Exp1: S.Zero, base: power - times}) * sigmoid(-v) ** times
+            if isinstance(base, expm1) and power.is_negative and u == times * v:
+                return product_of(powers | {S.Exp1: S.Zero, base: power + times}) * (-expm1(-v)) ** (-times)
+    return None
+
+
+def tanh_from_product(node: Expr) -> Expr | None:
+    powers = powers_of(node)
+    for base, power in powers.items():
+        if isinstance(base, sinh) and power.is_positive:
+            below = cosh(base.args[0])
+            if powers.get(below, S.Zero).is_negative:
+                times = min(power, -powers[below])
+                return product_of(powers | {base: power - times, below: powers[below] + times}) * tanh(base.args[0]) ** times
+        if isinstance(base, expm1) and power.is_positive:
+            other = sigmoid(-base.args[0])
+            if powers.get(other, S.Zero).is_positive:
+                times = min(power, powers[other])
+                rest = product_of(powers | {base: power - times, other: powers[other] - times})
+                return rest * tanh(base.args[0] / 2) ** times
+    return None
+
+
+def fold_exprel(node: Expr) -> Expr | None:
+    powers = powers_of(node)
+    for base, power in powers.items():
+        if not isinstance(base, expm1) or not power.is_positive:
+            continue
+        number, v = base.args[0].as_coeff_Mul()
+        if powers.get(v, S.Zero).is_negative and not v.is_number:
+            times = min(power, -powers[v])
+            rest = product_of(powers | {base: power - times, v: powers[v] + times})
+            return rest * (number * exprel(base.args[0], S.Zero)) ** times
+    return None
+
+
+def primitive_base(node: Expr) -> Expr | None:
+    """(c*u + c*v)**k = c**k*(u + v)**k, so that other laws meet one spelling."""
+    if not (isinstance(node.base, Add) and node.exp.is_Integer and node.base.has(exp)):
+        return None
+    number, rest = node.base.primitive()
+    if rest.args and all(a.could_extract_minus_sign() for a in Add.make_args(rest)):
+        number, rest = -number, -rest
+    return number**node.exp * rest**node.exp if number != 1 else None
+
+
+def both_sigmoids(node: Expr) -> Expr | None:
+    """Beside sigmoid(u), sigmoid(-u) costs one subtraction (and is the textbook's a(1 - a))."""
+    found = node.atoms(sigmoid)
+    for one in sorted(found, key=sympy.default_sort_key):
+        mirrored = sigmoid(-one.args[0])
+        if mirrored in found and one.args[0].could_extract_minus_sign():
+            return node.xreplace({one: 1 - mirrored})
+    return None

@@ -1,0 +1,132 @@
+"""frontend/load: a reference on the command line -> the model: a spec file, or ``mymodel.py:mlp``."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+from nablac.errors import NablacError, NameError_, Place, TraceError
+from nablac.frontend.model import Model, Optimizer
+from nablac.frontend.places import last_place
+from nablac.frontend.rules import Rule
+from nablac.frontend.schema import json_schema
+from nablac.frontend.spec import load_spec
+from nablac.frontend.trace import ModelFunction
+from nablac.ir.tensor import Role
+
+__all__ = ["json_schema", "load_model", "load_python", "train_arguments", "with_dtype"]
+
+
+def load_model(
+    source: Model | ModelFunction | str | Path | Callable[..., object],
+    optimizer: Rule | Optimizer | None = None,
+    dtype: str | None = None,
+) -> Model:
+    """The model of a spec file, of ``FILE.py:NAME`` or of a Python function; an optimizer or dtype replaces its own."""
+    model = _model(source)
+    if dtype is not None:
+        model = with_dtype(model, dtype)
+    if optimizer is not None:
+        kind = model.program.dtype
+        made = optimizer.make(kind, model.training.epochs) if isinstance(optimizer, Rule) else optimizer
+        if not isinstance(made, Optimizer):
+            raise TraceError("this is no optimizer", found=repr(optimizer)[:60], expected="nc.SGD(lr=0.1) or another")
+        model = replace(model, optimizer=_in_dtype(made, kind))
+    return model
+
+
+def _model(source: Model | ModelFunction | str | Path | Callable[..., object]) -> Model:
+    if isinstance(source, Model):
+        return source
+    if isinstance(source, ModelFunction):
+        return source.trace()
+    if isinstance(source, (str, Path)):
+        reference = str(source)
+        if reference.endswith(".py") or ".py:" in reference:
+            return load_python(reference).trace()
+        return load_spec(reference)
+    if callable(source):
+        return ModelFunction(source).trace()
+    expected = "a spec's path, FILE.py:NAME, or a function with @nc.model"
+    raise TraceError("this is no model", found=repr(source)[:60], expected=expected)
+
+
+def with_dtype(model: Model, dtype: str) -> Model:
+    """The model with all its real numbers of another width."""
+    if dtype not in ("float32", "float64"):
+        raise TraceError("a model's dtype is float32 or float64", found=repr(dtype)[:40])
+    program = replace(model.program, dtype=dtype)
+    return replace(model, program=program, optimizer=_in_dtype(model.optimizer, dtype))
+
+
+def _in_dtype(optimizer: Optimizer, dtype: str) -> Optimizer:
+    return replace(optimizer, program=replace(optimizer.program, dtype=dtype))
+
+
+def train_arguments(model: Model) -> list[str]:
+    """What the generated module's ``train`` command is given so that it reads the data the spec names."""
+    data = model.data
+    if data is None:
+        return []
+    inputs = [t.name for t in model.program.having(Role.INPUT)]
+
+    def files(source: Mapping[str, str]) -> list[str]:
+        paths = [source[name] for name in ("", *inputs) if name in source]
+        return [str(Path(data.folder, path)) for path in dict.fromkeys(paths)]
+
+    arguments = ["--data", *files(data.train)]
+    if isinstance(data.validation, float):
+        arguments += ["--val", repr(data.validation)]
+    elif data.validation:
+        arguments += ["--val", *files(data.validation)]
+    return arguments + (["--target", data.target] if data.target else [])
+
+
+def load_python(reference: str) -> ModelFunction:
+    """The model function that ``mymodel.py:mlp`` names; with one model in the file its name may be left out.
+
+    The file is the user's own program, and is run as one.
+    """
+    path, _, name = reference.rpartition(":") if not reference.endswith(".py") else (reference, "", "")
+    module = _import(Path(path))
+    models = {key: value for key, value in vars(module).items() if isinstance(value, ModelFunction)}
+    if not name and len(models) == 1:
+        return next(iter(models.values()))
+    if name not in models:
+        raise NameError_(
+            f"'{path}' has no model '{name}'" if name else f"'{path}' has {'several' if models else 'no'} models",
+            found=", ".join(models) or "no function with @nc.model",
+            expected=f"{path}:NAME",
+            where=path,
+        )
+    return models[name]
+
+
+def _import(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise TraceError("the Python file cannot be read", found="no file", where=str(path))
+    name = f"_nablac_user_{path.stem}"
+    found = importlib.util.spec_from_file_location(name, path)
+    if found is None or found.loader is None:
+        raise TraceError("this is no Python file", where=str(path))
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        found.loader.exec_module(module)
+    except NablacError:
+        raise
+    except SyntaxError as error:
+        where = Place(str(path), error.lineno, error.offset)
+        raise TraceError("the Python file cannot be read", found=error.msg, where=where) from error
+    except Exception as error:
+        place = last_place(error) or Place(str(path))
+        subject = f"the Python file raised {type(error).__name__}"
+        raise TraceError(subject, found=str(error)[:200], where=place) from error
+    finally:
+        sys.path.remove(str(path.parent.resolve()))
+    return module

@@ -1,0 +1,173 @@
+"""frontend/spec_training: a spec's optimizer, schedule and data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+import sympy
+from sympy import Expr
+
+from nablac.errors import NameError_, ParseError, Place, SpecError
+from nablac.frontend.definition import did_you_mean
+from nablac.frontend.model import Data, Optimizer
+from nablac.frontend.optimizers import RULES, formula_schedule, make_optimizer, named_schedule, own_rule
+from nablac.frontend.schema import Spec
+from nablac.frontend.spec_network import check_text, lines
+from nablac.frontend.yaml_reader import Document, Path
+from nablac.ir.declare import check_name
+from nablac.ir.functions import Access
+from nablac.ir.parse import parse_expression
+from nablac.ir.syntax import FunctionText
+from nablac.ir.tensor import Tensor
+
+
+class TrainingReader:
+    """The walk over how a spec is trained."""
+
+    def __init__(self, document: Document, spec: Spec, functions: Mapping[str, FunctionText]) -> None:
+        self.document, self.spec, self.functions = document, spec, functions
+
+    def optimizer(self) -> Optimizer:
+        given, path = self.spec.optimizer, ("optimizer",)
+        places: dict[str, Place | None] = {"": self.document.place(path)}
+        if isinstance(given, str):
+            return self._rule(given, {}, None, places)
+        if "equations" in given:
+            return self._own_optimizer(given)
+        names = [key for key in given if key != "schedule"]
+        if len(names) != 1:
+            raise SpecError(
+                "an optimizer has one name",
+                found=", ".join(names) or "none",
+                expected="adam: {lr: 0.001}, or equations of your own",
+                where=places[""],
+            )
+        (name,) = names
+        value = given[name]
+        options = dict(value) if isinstance(value, Mapping) else {} if value is None else {"lr": value}
+        inner: Path = ("optimizer", name)
+        places |= {key: self.document.key((*inner, key)) for key in options}
+        places[""] = self.document.key(inner)
+        schedule = given.get("schedule")
+        at: Path = ("optimizer", "schedule")
+        if "schedule" in options:
+            schedule, at = options.pop("schedule"), (*inner, "schedule")
+        return self._rule(name, options, self._schedule(schedule, at), places)
+
+    def _rule(
+        self, name: str, options: dict[str, Any], schedule: Expr | None, places: dict[str, Place | None]
+    ) -> Optimizer:
+        if name not in RULES:
+            raise NameError_(
+                f"there is no optimizer '{name[:60]}'",
+                expected="one of " + ", ".join(RULES) + ", or equations of your own",
+                where=places[""],
+                remedy=did_you_mean(name, list(RULES)),
+            )
+        return make_optimizer(RULES[name], options, schedule=schedule, dtype=self.spec.dtype, where=places)
+
+    def _own_optimizer(self, given: Mapping[str, Any]) -> Optimizer:
+        path: Path = ("optimizer",)
+        known = ("equations", "state", "lr", "schedule", "name")
+        for key in given:
+            if key not in known:
+                raise SpecError(
+                    f"an optimizer of your own has no '{key[:60]}'",
+                    expected="one of " + ", ".join(known),
+                    where=self.document.key((*path, key)),
+                    remedy=did_you_mean(key, known),
+                )
+        equations, state = given["equations"], given.get("state", [])
+        state = [state] if isinstance(state, str) else state
+        for key, value in (("equations", equations), ("state", state)):
+            texts = value if isinstance(value, list) else [value]
+            if not all(isinstance(text, str) for text in texts):
+                raise SpecError(
+                    f"'optimizer.{key}' cannot be {value!r}"[:120],
+                    expected="a list of texts",
+                    where=self.document.place((*path, key)),
+                )
+        name = given.get("name", "own")
+        check_text(name, "an optimizer's name", self.document.place((*path, "name")))
+        check_name(name, self.document.place((*path, "name")))
+        rule = own_rule(list(lines(self.document, (*path, "equations"), equations)), state, name)
+        options = {"lr": given["lr"]} if "lr" in given else {}
+        places = {"": self.document.place(path), "lr": self.document.place((*path, "lr"))}
+        schedule = self._schedule(given.get("schedule"), (*path, "schedule"))
+        return make_optimizer(
+            rule, options, schedule=schedule, dtype=self.spec.dtype, functions=self.functions, where=places
+        )
+
+    def _schedule(self, given: Any, path: Path) -> Expr | None:
+        where: dict[str, Place | None] = {"": self.document.place(path)}
+        if given is None:
+            return None
+        if isinstance(given, str) and given != "constant":
+            return formula_schedule(self.document.line(path), self.spec.train.epochs)
+        if isinstance(given, str):
+            return named_schedule(given, {}, where)
+        if not isinstance(given, Mapping) or len(given) != 1:
+            raise SpecError(
+                "a schedule has one name",
+                expected="step: {every: 10, gamma: 0.5}, or a formula of lr0, epoch and epochs",
+                where=where[""],
+            )
+        ((name, value),) = given.items()
+        options = dict(value) if isinstance(value, Mapping) else {} if value is None else {"every": value}
+        where |= {key: self.document.key((*path, name, key)) for key in options}
+        return named_schedule(name, options, where)
+
+    def data(self) -> Data | None:
+        section = self.spec.data
+        if section is None:
+            return None
+        inputs = self.spec.inputs
+        for path, names in self._named_inputs(section.model_dump()):
+            for name in names:
+                if name not in inputs:
+                    raise NameError_(
+                        f"there is no input '{name[:60]}'",
+                        expected="one of " + ", ".join(inputs),
+                        where=self.document.key((*path, name)),
+                        remedy=did_you_mean(name, list(inputs)),
+                    )
+        validation = section.validation
+        return Data(
+            train=_source(section.train) or {},
+            validation=validation if isinstance(validation, float) else _source(validation),
+            target=section.target,
+            prepare={name: self._affine(name) for name in section.prepare},
+            standardise=tuple(section.standardise),
+            folder=str(FilePath(self.document.file).parent),
+        )
+
+    @staticmethod
+    def _named_inputs(section: Mapping[str, Any]) -> Iterator[tuple[Path, list[str]]]:
+        for key in ("train", "validation", "prepare", "standardise"):
+            value = section[key]
+            if isinstance(value, (Mapping, list)):
+                yield ("data", key), list(value)
+
+    def _affine(self, name: str) -> tuple[float, float]:
+        """A formula such as ``(x/255 - 0.5)/0.5`` as its factor and offset."""
+        line = self.document.line(("data", "prepare", name))
+        body = parse_expression(line, "prepare", {name: Tensor(name)}).equations[-1].body
+        x = sympy.Symbol("x")
+        body = sympy.expand(body.xreplace({Access(name): x}))
+        factor, offset = body.coeff(x, 1), body.coeff(x, 0)
+        if sympy.expand(body - factor * x - offset) != 0 or not (factor.is_number and offset.is_number):
+            raise ParseError(
+                f"'prepare' of '{name}' is no factor and offset",
+                found=line.text[:80],
+                expected=f"a formula such as ({name}/255 - 0.5)/0.5",
+                where=line.where,
+            )
+        return float(factor), float(offset)
+
+
+def _source(given: Any) -> dict[str, str] | None:
+    if given is None:
+        return None
+    return dict(given) if isinstance(given, Mapping) else {"": str(given)}
