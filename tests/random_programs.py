@@ -17,10 +17,29 @@ from nablac.ir.parse import parse_equations
 from nablac.ir.tensor import Role, Tensor
 
 SIZES = {"n": 5}
-UNARY = ["tanh({})", "sigmoid({})", "softplus({})", "exp(-{}**2)", "sin({})", "log(1 + exp({}))", "1/(1 + exp(-{}))",
-         "relu({})", "abs({})", "sqrt(1 + {}**2)", "log(cosh({}))", "{}**2/2", "{}/(1 + exp(-{}))", "erf({})", "-{}",
-         "where({} > 0, {}, exp({}) - 1)", "max({}, 1/10)", "min({}, 1, 2*{})", "cos({})/2", "atan({})",
-         "where({} > 1/5, log(abs({}) + 1/10), sqrt(abs({}) + 1))"]
+UNARY = [
+    "tanh({})",
+    "sigmoid({})",
+    "softplus({})",
+    "exp(-{}**2)",
+    "sin({})",
+    "log(1 + exp({}))",
+    "1/(1 + exp(-{}))",
+    "relu({})",
+    "abs({})",
+    "sqrt(1 + {}**2)",
+    "log(cosh({}))",
+    "{}**2/2",
+    "{}/(1 + exp(-{}))",
+    "erf({})",
+    "-{}",
+    "where({} > 0, {}, exp({}) - 1)",
+    "max({}, 1/10)",
+    "min({}, 1, 2*{})",
+    "cos({})/2",
+    "atan({})",
+    "where({} > 1/5, log(abs({}) + 1/10), sqrt(abs({}) + 1))",
+]
 
 
 @dataclass
@@ -75,7 +94,9 @@ def random_program(seed: int, steps: int = 7) -> tuple[Program, dict[str, np.nda
 
 def _step(draft: Draft, sizes: list[str]) -> None:
     rng = draft.rng
-    kind = rng.choice(["unary"] * 4 + ["binary"] * 3 + ["linear", "reduce", "softmax", "gather", "window", "scale", "row", "divide"])
+    kind = rng.choice(
+        ["unary"] * 4 + ["binary"] * 3 + ["linear", "reduce", "softmax", "gather", "window", "scale", "row", "divide"]
+    )
     matrix, other, vector = draft.pick(2), draft.pick(2), draft.pick(1)
     assert matrix is not None and other is not None and vector is not None
     axes = draft.shapes[matrix]
@@ -83,7 +104,10 @@ def _step(draft: Draft, sizes: list[str]) -> None:
     if kind == "unary":
         draft.define(axes, rng.choice(UNARY).replace("{}", f"({element})"))
     elif kind == "binary" and draft.shapes[other] == axes:
-        draft.define(axes, rng.choice([f"{element}*{other}[i,j]", f"{element} - {other}[i,j]/2", f"{element} + tanh({other}[i,j])"]))
+        draft.define(
+            axes,
+            rng.choice([f"{element}*{other}[i,j]", f"{element} - {other}[i,j]/2", f"{element} + tanh({other}[i,j])"]),
+        )
     elif kind == "linear" and axes[1] == sizes[1]:
         draft.define((axes[0], sizes[2]), f"sum[k](V[j,k]*{matrix}[i,k])/3")
     elif kind == "reduce":

@@ -29,11 +29,24 @@ SPELLINGS: dict[str, str] = {
     "mish": "x*tanh(log(1 + exp(x)))",
 }
 
-POINTS = tuple(s * v for v in (1e-17, 1e-9, 1e-4, 0.1, 0.7, 1.1, 3.0, 20.0, 36.0, 88.5, 100.0, 500.0, 709.5, 745.5, 1e3) for s in (1, -1))
+POINTS = tuple(
+    s * v
+    for v in (1e-17, 1e-9, 1e-4, 0.1, 0.7, 1.1, 3.0, 20.0, 36.0, 88.5, 100.0, 500.0, 709.5, 745.5, 1e3)
+    for s in (1, -1)
+)
 
 
-ROUNDED = frozenset({"sigmoid", "sigmoid the other way", "elu", "tanh by exponentials", "tanh by one exponential",
-                     "tanh by sigmoid", "mish"})
+ROUNDED = frozenset(
+    {
+        "sigmoid",
+        "sigmoid the other way",
+        "elu",
+        "tanh by exponentials",
+        "tanh by one exponential",
+        "tanh by sigmoid",
+        "mish",
+    }
+)
 """Spellings whose textbook gradient holds 1 - a of the output a: its error is relative to 1, as it is for everyone."""
 
 

@@ -69,3 +69,10 @@ def test_the_path_of_one_equation_is_what_the_passes_do() -> None:
         shown = "".join(blocks(page, record.name)).splitlines() if record.changed else []
         if shown and record is next(r for r in records if r.name == record.name and r.changed):
             assert set(shown) <= found, f"after {record.name}:\n" + "\n".join(sorted(found))
+
+
+def test_the_readme_shows_what_is_generated() -> None:
+    page, module = ROOT / "README.md", (ROOT / "generated" / "digits.py").read_text(encoding="utf-8")
+    assert all(block in module for block in blocks(page, "generated"))
+    for line in "".join(blocks(page, "inspect")).splitlines():
+        assert re.sub(r"^\( +", "(", line) in module

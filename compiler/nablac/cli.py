@@ -37,10 +37,16 @@ def _told(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-_DTYPE = click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Width of the numbers, over the spec's own.")
-_DUMP = click.option("--dump", metavar="PASS", multiple=True,
-                     help="Print the gradient program after a pass (trace, canonicalise, stabilise, differentiate, "
-                          "contract, inline, shift, share, shorten).")
+_DTYPE = click.option(
+    "--dtype", type=click.Choice(["float32", "float64"]), help="Width of the numbers, over the spec's own."
+)
+_DUMP = click.option(
+    "--dump",
+    metavar="PASS",
+    multiple=True,
+    help="Print the gradient program after a pass (trace, canonicalise, stabilise, differentiate, "
+    "contract, inline, shift, share, shorten).",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -62,7 +68,9 @@ def main() -> None:
 
 @main.command("compile")
 @click.argument("spec")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The module's file (default: NAME.py).")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The module's file (default: NAME.py)."
+)
 @click.option("--force", is_flag=True, help="Replace a file that nablac has not made.")
 @_DTYPE
 @_DUMP
@@ -76,10 +84,14 @@ def compile_(spec: str, output: Path | None, force: bool, dtype: str | None, dum
     _dump(net, dump)
     path = net.write(output or Path(f"{net.compiled.model.name}.py"), force=force)
     lines = net.source.count("\n")
-    click.echo(f"{path}: {lines} lines, {len(net.compiled.programs['gradient'].equations)} equations in the training step")
+    click.echo(
+        f"{path}: {lines} lines, {len(net.compiled.programs['gradient'].equations)} equations in the training step"
+    )
 
 
-@main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["-h", "--help"]})
+@main.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": ["-h", "--help"]}
+)
 @click.argument("spec")
 @_DTYPE
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
@@ -135,8 +147,12 @@ def _module(path: Path) -> Any:
 
 @main.command()
 @click.argument("spec")
-@click.option("--points", default=3, show_default=True, type=click.IntRange(1, 100), help="Random points to compare at.")
-@click.option("--entries", default=12, show_default=True, type=click.IntRange(1, 10_000), help="Entries of each parameter.")
+@click.option(
+    "--points", default=3, show_default=True, type=click.IntRange(1, 100), help="Random points to compare at."
+)
+@click.option(
+    "--entries", default=12, show_default=True, type=click.IntRange(1, 10_000), help="Entries of each parameter."
+)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the points.")
 @_DTYPE
 @_told
@@ -161,18 +177,30 @@ def check(spec: str, points: int, entries: int, seed: int, dtype: str | None) ->
         own = [f for f in findings if f.parameter == name]
         worst = next((f for f in own if f.error != f.error), max(own, key=lambda f: f.error))
         style = None if worst.error <= limit else "bold red"
-        table.add_row(name, str(sum(f.entries for f in own)), f"{worst.error:.2e}", worst.worst, f"{worst.emitted:.9g}",
-                      f"{worst.reference:.9g}", style=style)
+        table.add_row(
+            name,
+            str(sum(f.entries for f in own)),
+            f"{worst.error:.2e}",
+            worst.worst,
+            f"{worst.emitted:.9g}",
+            f"{worst.reference:.9g}",
+            style=style,
+        )
     Console().print(table)
     bad = [f for f in findings if not f.error <= limit]
-    click.echo(f"{len(findings)} comparisons, worst {max(f.error for f in findings):.2e}" if not bad else
-               f"wrong: {bad[0].worst} is {bad[0].emitted:.9g}, not {bad[0].reference:.9g}")
+    click.echo(
+        f"{len(findings)} comparisons, worst {max(f.error for f in findings):.2e}"
+        if not bad
+        else f"wrong: {bad[0].worst} is {bad[0].emitted:.9g}, not {bad[0].reference:.9g}"
+    )
     sys.exit(1 if bad else 0)
 
 
 @main.command()
 @click.argument("spec")
-@click.option("--wrt", metavar="TENSOR", multiple=True, help="Only the gradient of this parameter (may be given again).")
+@click.option(
+    "--wrt", metavar="TENSOR", multiple=True, help="Only the gradient of this parameter (may be given again)."
+)
 @click.option("--format", "format_", type=click.Choice(["text", "latex"]), default="text", show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of the terminal.")
 @_DTYPE

@@ -67,8 +67,11 @@ class Network:
         """
         gradients = self.compiled.gradients
         if parameter not in gradients:
-            raise NameError_(f"no parameter is called '{parameter}'", expected=", ".join(gradients) or "none",
-                             remedy="name one of these")
+            raise NameError_(
+                f"no parameter is called '{parameter}'",
+                expected=", ".join(gradients) or "none",
+                remedy="name one of these",
+            )
         program = self.compiled.programs["gradient"]
         needed = {gradients[parameter]}
         for equation in reversed(program.equations):
@@ -97,7 +100,10 @@ class Network:
 
 
 def compile(source: Model | str | Path | Any, optimizer: Optimizer | Any = None, dtype: str | None = None) -> Network:  # noqa: A001
-    """Compile a traced model, a spec's path or a ``file.py:function``; an optimizer or dtype replaces the model's own."""
+    """Compile a traced model, a spec's path or a ``file.py:function``.
+
+    An optimizer or a dtype that is given replaces the model's own.
+    """
     return Network(compile_model(load_model(source, optimizer=optimizer, dtype=dtype)))
 
 

@@ -26,8 +26,19 @@ Pass = Callable[[Program], Program]
 BEFORE: tuple[Pass, ...] = (canonicalise, stabilise, canonicalise)
 """Before differentiation: only what keeps the mathematics plain."""
 
-AFTER: tuple[Pass, ...] = (canonicalise, contract, inline, shift, stabilise, canonicalise, shorten, share, contract, share,
-                           canonicalise)
+AFTER: tuple[Pass, ...] = (
+    canonicalise,
+    contract,
+    inline,
+    shift,
+    stabilise,
+    canonicalise,
+    shorten,
+    share,
+    contract,
+    share,
+    canonicalise,
+)
 """After differentiation: the shift of sums of exponentials, then sharing, then the order of contractions."""
 
 
@@ -65,7 +76,9 @@ class Compiled:
         records = self.records["gradient"]
         found = [r.program for r in records if r.name == name]
         if not found:
-            raise CompileError(f"no pass is called '{name}'", expected=", ".join(dict.fromkeys(r.name for r in records)))
+            raise CompileError(
+                f"no pass is called '{name}'", expected=", ".join(dict.fromkeys(r.name for r in records))
+            )
         return found[-1]
 
 

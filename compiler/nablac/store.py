@@ -25,7 +25,7 @@ class Stored:
 
 
 def find_or_make(source: str, variant: str, make: Callable[[Path], Stored]) -> Stored:
-    """The module of a spec (or of ``file.py:function``), compiled by ``make`` into a folder if it is not there yet.
+    """The module of a spec (or of ``file.py:function``), compiled by ``make`` if it is not there yet.
 
     ``variant`` is whatever else decides the module, such as the dtype asked for.  Raises ``SpecError`` if the file cannot
     be read.
@@ -50,8 +50,14 @@ def _key(source: str, variant: str) -> str:
     except OSError as error:
         raise SpecError(f"{path} cannot be read", found=error.strerror, remedy="check the path") from None
     digest = hashlib.sha256()
-    for part in (__version__.encode(), str(path.resolve()).encode(), source.encode(), variant.encode(), content,
-                 _compiler()):
+    for part in (
+        __version__.encode(),
+        str(path.resolve()).encode(),
+        source.encode(),
+        variant.encode(),
+        content,
+        _compiler(),
+    ):
         digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()[:32]
 

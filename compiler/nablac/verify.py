@@ -55,7 +55,12 @@ def _draw(tensor: Tensor, rng: np.random.Generator, sizes: Mapping[str, int]) ->
 
 
 def check_gradients(
-    model: Model, module: Any, *, seed: int = 0, batch: int = 3, entries: int = 12,
+    model: Model,
+    module: Any,
+    *,
+    seed: int = 0,
+    batch: int = 3,
+    entries: int = 12,
 ) -> list[Finding]:
     """Compare some entries of each gradient of the module with the complex step, at one random point."""
     point = random_point(model, seed, batch)
@@ -64,14 +69,21 @@ def check_gradients(
     _, flat = module.loss_and_grad(module.pack({name: point[name] for name in names}), **data)
     gradients = module.unpack(flat)
     program = replace(model.program, results=(model.loss,))
-    rounded = {n: v.astype(model.program.dtype).astype(np.float64) if v.dtype.kind == "f" else v for n, v in point.items()}
+    rounded = {
+        n: v.astype(model.program.dtype).astype(np.float64) if v.dtype.kind == "f" else v for n, v in point.items()
+    }
     rng = np.random.default_rng(seed + 1)
     return [_compare(program, model.loss, rounded, name, gradients[name], rng, entries) for name in names]
 
 
 def _compare(
-    program: Program, loss: str, point: Mapping[str, NDArray[Any]], name: str, gradient: NDArray[Any],
-    rng: np.random.Generator, entries: int,
+    program: Program,
+    loss: str,
+    point: Mapping[str, NDArray[Any]],
+    name: str,
+    gradient: NDArray[Any],
+    rng: np.random.Generator,
+    entries: int,
 ) -> Finding:
     size = point[name].size
     places = np.sort(rng.choice(size, min(entries, size), replace=False))

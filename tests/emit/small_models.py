@@ -8,21 +8,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
+
+from sympy import S
+
+from nablac.emit import header
+from nablac.emit.code import Code, Function
+from nablac.emit.entries import Entry
 from nablac.emit.lower import lower
 from nablac.emit.render import render
+from nablac.emit.view import ModelView
 from nablac.frontend.model import Data, Model, Training
 from nablac.frontend.optimizers import RULES, formula_schedule, make_optimizer
 from nablac.ir.declare import parse_declaration
 from nablac.ir.equation import Program
 from nablac.ir.parse import parse_equations
 from nablac.ir.tensor import Role, Tensor
-from nablac.pipeline import forward_program, gradient_program
+from nablac.pipeline import compile_model
 
 CLASSIFIER = '''
-real = np.float32
-
-
 @kernel
 def _forward(params, x, z):
     """Hidden tanh layer of 5, logits of 3."""
@@ -116,9 +122,6 @@ def _sizes_gradient(n):
 '''
 
 CIRCUIT = '''
-real = np.float64
-
-
 @kernel
 def _predict(params, f, work, iwork):
     f[()] = (params[0] + params[1]) * params[2]
@@ -206,15 +209,29 @@ def circuit() -> Model:
     return model("circuit", tensors, equations, ["f"], dtype="float64", options={"lr": 0.01}, training=Training(epochs=50))
 
 
+def view_of(given: Model, kernels: str) -> ModelView:
+    """The view of the module with the hand-written kernels."""
+    compiled = compile_model(given)
+    entries = {}
+    for name in ("predict", "evaluate", "gradient"):
+        inputs = tuple(t.name for t in given.program.having(Role.INPUT) if name != "predict" or t.name == "x")
+        entries[name] = Entry(f"_{name}", (), inputs, (), "", (), (S.Zero, S.Zero))
+    text = Function("", "", kernels.strip())
+    code = Code((), (), "", "", (text,), (), (), compiled.numbers, entries, {}, {})
+    formulas = header.formulas(compiled.programs, compiled.numbers)
+    return lower(given, compiled.programs, code, "0.1.0", formulas)
+
+
 def text_of(given: Model, kernels: str) -> str:
     """The module's text with the hand-written kernels."""
-    wanted = {"predict": given.outputs, "evaluate": (given.loss, *(t for _, t in given.metrics))}
-    programs = {name: forward_program(given.program, results)[-1].program for name, results in wanted.items()}
-    both = tuple(dict.fromkeys((*wanted["predict"], *wanted["evaluate"])))
-    programs["forward"] = forward_program(given.program, both)[-1].program
-    names = [t.name for t in given.program.having(Role.PARAM)]
-    programs["gradient"] = gradient_program(given.program, given.loss, names)[0][-1].program
-    return render(lower(given, programs, kernels, version="0.1.0"))
+    return render(view_of(given, kernels))
+
+
+def samples(rows: int = 50, seed: int = 0) -> tuple[Any, Any]:
+    """Points in four dimensions and the quadrant of the first two, three classes."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, 4)).astype(np.float32)
+    return x, (x[:, 0] > 0).astype(np.int64) + (x[:, 1] > 0)
 
 
 def loaded(text: str, folder: Path, name: str) -> ModuleType:
@@ -229,4 +246,4 @@ def loaded(text: str, folder: Path, name: str) -> ModuleType:
     return module
 
 
-__all__ = ["CIRCUIT", "CLASSIFIER", "Data", "circuit", "classifier", "loaded", "replace", "text_of"]
+__all__ = ["CIRCUIT", "CLASSIFIER", "Data", "circuit", "classifier", "loaded", "replace", "samples", "text_of", "view_of"]

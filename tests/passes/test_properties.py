@@ -35,8 +35,11 @@ def check_program(seed: int) -> None:
     for name in wrt:
         direction = rng.normal(size=values[name].shape)
         np.testing.assert_allclose(
-            np.sum(gradients[names[name]] * direction), slope(program, values, name, direction),
-            rtol=1e-9, atol=1e-11, err_msg=f"seed {seed}: {name}",
+            np.sum(gradients[names[name]] * direction),
+            slope(program, values, name, direction),
+            rtol=1e-9,
+            atol=1e-11,
+            err_msg=f"seed {seed}: {name}",
         )
     for record in records[records.index(next(r for r in records if r.name == "differentiate")) :]:
         after = interpret(record.program, values)

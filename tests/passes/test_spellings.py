@@ -52,7 +52,12 @@ def test_formulas(name: str, golden) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_derivatives_through_saved_outputs_are_found() -> None:
-    for text, expected in (("sigmoid(x)", "loss*(1 - loss)"), ("tanh(x)", "1 - loss**2"), ("exp(x)", "loss"),
-                           ("relu(x)", "where(loss > 0, 1, 0)"), ("1/(1 + exp(-3*x))", "3*loss*(1 - loss)")):
+    for text, expected in (
+        ("sigmoid(x)", "loss*(1 - loss)"),
+        ("tanh(x)", "1 - loss**2"),
+        ("exp(x)", "loss"),
+        ("relu(x)", "where(loss > 0, 1, 0)"),
+        ("1/(1 + exp(-3*x))", "3*loss*(1 - loss)"),
+    ):
         records, names = gradient_program(program_of(text), "loss", ["x"])
         assert print_expression(records[-1].program.defined[names["x"]].body) == expected

@@ -74,7 +74,9 @@ class _Count:
         above = [a for a in node.args if a not in below]
         inside = sum(map(self.of, above)) + sum(self.of(1 / a) for a in below)
         divisors = len(below) + len(numbers)
-        return inside + max(len(above) - len(numbers) - signs - 1, 0) + (self.division + divisors - 1 if divisors else 0)
+        return (
+            inside + max(len(above) - len(numbers) - signs - 1, 0) + (self.division + divisors - 1 if divisors else 0)
+        )
 
     def power(self, base: Expr, exponent: Expr) -> int:
         below = self.of(base)

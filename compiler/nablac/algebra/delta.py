@@ -2,8 +2,8 @@
 
     sum over s of delta(m, f(s)) * body(s)  =  body(g(m)), where f(g(m)) = m
 
-For each pair (m, f) an index of the sum is solved for, if it stands in f with the coefficient 1 or -1; a guard keeps it in
-its range where f is not a plain index.  What cannot be solved (a gather, a stride, a constant) stays as a ``Delta``.
+For each pair (m, f) an index of the sum is solved for, if it stands in f with the coefficient 1 or -1; a guard keeps
+it in its range where f is not a plain index.  What cannot be solved (a gather, a stride, a constant) stays a ``Delta``.
 """
 
 from __future__ import annotations
@@ -106,7 +106,12 @@ def _guards(symbol: Symbol, solution: Expr, extent: Expr, pair: Pair) -> list[Ex
     if pair.right == symbol and (extent == pair.extent or isinstance(solution, Access)):
         return []
     upper = sympy.Lt(solution, extent)
-    if isinstance(extent, Integer) and isinstance(pair.extent, Integer) and pair.right == symbol and extent > pair.extent:
+    if (
+        isinstance(extent, Integer)
+        and isinstance(pair.extent, Integer)
+        and pair.right == symbol
+        and extent > pair.extent
+    ):
         upper = S.true
     lower = S.true if is_index(solution) else sympy.Ge(solution, 0)
     return [lower, upper]

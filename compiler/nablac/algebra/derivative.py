@@ -47,8 +47,11 @@ def through_output(body: Expr, derivative: Expr, output: Access) -> Expr | None:
     a*(1 - a)
     """
     best = None
-    for candidate in (_by_exact_value(body, derivative, output), _by_branch(body, derivative, output),
-                      _by_inversion(body, derivative, output)):
+    for candidate in (
+        _by_exact_value(body, derivative, output),
+        _by_branch(body, derivative, output),
+        _by_inversion(body, derivative, output),
+    ):
         if candidate is None or not _is_better(candidate, derivative, output):
             continue
         if best is None or weight(candidate) < weight(best):

@@ -60,7 +60,10 @@ def _whole(pattern: Expr, node: Expr, bindings: Bindings, variables: frozenset[S
 
 
 def _among(
-    patterns: tuple[Expr, ...], nodes: tuple[Expr, ...], bindings: Bindings, variables: frozenset[Symbol],
+    patterns: tuple[Expr, ...],
+    nodes: tuple[Expr, ...],
+    bindings: Bindings,
+    variables: frozenset[Symbol],
     used: tuple[int, ...],
 ) -> Iterator[tuple[Bindings, tuple[int, ...]]]:
     if not patterns:

@@ -51,7 +51,11 @@ def result_indices(tensor: Tensor, definition: Equation | None, readers: Sequenc
 
 
 def pullback(
-    equation: Equation, access: Access, tensor: Tensor, result: tuple[Symbol, ...], adjoint: Expr | None,
+    equation: Equation,
+    access: Access,
+    tensor: Tensor,
+    result: tuple[Symbol, ...],
+    adjoint: Expr | None,
     extremum: Callable[[Equation], str],
 ) -> Term | None:
     """The term that ``equation`` sends to ``tensor`` through one element it reads; None where the derivative is 0.
@@ -114,8 +118,12 @@ def without_product(equation: Equation) -> tuple[Equation, Equation]:
     body = Where(here, S.One, equation.body.xreplace(inner))
     extents = tuple(equation.extents) + tuple((inner[k], equation.ranges[k]) for k in bound)
     others = Equation(
-        equation.target + ".others", equation.indices + bound, body, extents,
-        Reduction("prod", tuple(inner.values())), equation.origin,
+        equation.target + ".others",
+        equation.indices + bound,
+        body,
+        extents,
+        Reduction("prod", tuple(inner.values())),
+        equation.origin,
     )
     linear = replace(
         equation,
@@ -123,4 +131,3 @@ def without_product(equation: Equation) -> tuple[Equation, Equation]:
         reduction=Reduction("sum", bound),
     )
     return others, linear
-

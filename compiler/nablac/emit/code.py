@@ -11,17 +11,16 @@ from dataclasses import dataclass, field
 
 from sympy import Expr, Integer, Mul, S, Symbol
 
-from nablac.algebra.cost import equation_operations
-from nablac.emit.entries import Entry, EntryWriter, flat_offsets, sizes_text
-from nablac.emit.gemms import support_text
-from nablac.emit.kernels import Kernel, Site, kernels, site_of
+from nablac.emit.comments import Commentary, numbered
+from nablac.emit.entries import UNPACK, Entry, EntryWriter, flat_offsets, sizes_text, unpack_text
+from nablac.emit.gemms import imports_text, support_text
+from nablac.emit.kernels import Kernel, kernels, site_of
 from nablac.emit.printer import Printer
-from nablac.emit.stable import IMPORTED, ORDER, helper_text, needed
-from nablac.ir.equation import Equation, Program
+from nablac.emit.stable import ORDER, helper_text, needed
+from nablac.ir.equation import Program
 from nablac.ir.tensor import Role
-from nablac.ir.text import print_equation, print_expression
 from nablac.plan.inplace import inplace
-from nablac.plan.loops import Schedule, Space
+from nablac.plan.loops import Nest, Schedule, Space
 from nablac.plan.memory import Memory, plan_memory
 from nablac.plan.schedule import Homes, schedule
 
@@ -42,13 +41,16 @@ class Code:
     imports: tuple[str, ...]
     """What to import from ``math``."""
     helpers: tuple[Function, ...]
-    support: str
-    """Numba intrinsics, to be run only where Numba is."""
+    numba_imports: str
+    """What ``products`` imports."""
+    products: str
+    """Intrinsics for Numba (views, matrix products), to be run only where Numba is."""
     kernels: tuple[Function, ...]
     entries: tuple[Function, ...]
     sizes: tuple[str, ...]
     """``def _sizes_predict(n)`` and the like."""
-    numbered: tuple[tuple[int, Equation], ...]
+    numbers: Mapping[str, int]
+    """The number of each equation's text."""
     signatures: Mapping[str, Entry]
     schedules: Mapping[str, Schedule]
     memories: Mapping[str, Memory]
@@ -78,36 +80,40 @@ class Programs:
         return self.gradients.get(parameter, f"d_{parameter}")
 
 
-def emit_code(programs: Programs) -> Code:
-    """The text of everything native."""
+def emit_code(programs: Programs, numbers: Mapping[str, int] | None = None) -> Code:
+    """The text of everything native; ``numbers`` gives each equation's text its number."""
     schedules = {name: _scheduled(name, program, programs) for name, program in programs.items()}
     memories = {name: plan_memory(s) for name, s in schedules.items()}
-    numbers = _numbers(schedules)
-    sites = {(n, at): site_of(s, nest) for n, s in schedules.items() for at, nest in enumerate(s.nests) if not _inline(s, at)}
+    numbers = numbers or numbered(schedules.values())
+    tell = Commentary(numbers)
+    sites = {(n, at): site_of(s, nest) for n, s in schedules.items() for at, nest in enumerate(s.nests) if not _inline(nest)}
     printed = kernels(sites.values(), taken=ORDER)
+    functions = tuple(Function(k.name, tell.above(k), k.text) for k in printed)
     of_site = {id(site): kernel for kernel in printed for site in kernel.sites}
     entries: dict[str, Entry] = {}
     for name, program in programs.items():
         own = {at: site for (n, at), site in sites.items() if n == name}
-        writer = EntryWriter(
-            schedules[name], memories[name], _offsets(name, program, programs), own,
-            {at: of_site[id(site)] for at, site in own.items()},
-            lambda equations: _remark(equations, numbers), lambda e: _explain(e, numbers),
-        )  # fmt: skip
+        calls = {at: of_site[id(site)] for at, site in own.items()}
+        offsets = _offsets(name, program, programs)
+        writer = EntryWriter(schedules[name], memories[name], offsets, own, calls, tell)
         entries[name] = _entry(name, program, programs, writer)
     helpers = _helpers(printed, entries, programs.predict.dtype)
-    text = "\n".join([*(k.text for k in printed), *(e.text for e in entries.values()), *(h.text for h in helpers)])
     products = any(nest.is_product for s in schedules.values() for nest in s.nests)
+    shaped = _unpacked(programs.predict)
+    unpack = (Function(UNPACK, "", unpack_text(programs.predict, shaped)),) if shaped else ()
     return Code(
-        imports=needed(text),
+        imports=needed("\n".join([*(k.text for k in printed), *(e.text for e in entries.values()), *(h.text for h in helpers)])),
         helpers=helpers,
-        support=support_text(products),
-        kernels=tuple(Function(k.name, _comment(k, numbers), k.text) for k in printed),
+        numba_imports=imports_text(products),
+        products=support_text(products),
+        kernels=functions + unpack,
         entries=tuple(Function(e.name, "", e.text) for e in entries.values()),
         sizes=tuple(sizes_text(name, e) for name, e in entries.items() if name != "update"),
-        numbered=tuple((number, e) for e, number in numbers.items()),
-        signatures=entries, schedules=schedules, memories=memories,
-    )  # fmt: skip
+        numbers=numbers,
+        signatures=entries,
+        schedules=schedules,
+        memories=memories,
+    )
 
 
 def _scheduled(name: str, program: Program, programs: Programs) -> Schedule:
@@ -121,18 +127,8 @@ def _scheduled(name: str, program: Program, programs: Programs) -> Schedule:
     return schedule(program, Homes({result: Space.OUTPUT for result in program.results}))
 
 
-def _inline(s: Schedule, at: int) -> bool:
-    return s.nests[at].is_product or s.nests[at].is_scalar
-
-
-def _numbers(schedules: Mapping[str, Schedule]) -> dict[Equation, int]:
-    """Equal equations have one number, in the order in which entries compute them."""
-    numbers: dict[Equation, int] = {}
-    for s in schedules.values():
-        for nest in s.nests:
-            for equation in nest.equations:
-                numbers.setdefault(equation, len(numbers) + 1)
-    return numbers
+def _inline(nest: Nest) -> bool:
+    return nest.is_product or nest.is_scalar
 
 
 def _offsets(name: str, program: Program, programs: Programs) -> dict[str, Expr]:
@@ -144,41 +140,6 @@ def _offsets(name: str, program: Program, programs: Programs) -> dict[str, Expr]
     if name == "gradient":
         offsets |= {programs.gradient_of(p): offsets[p] for p in parameters}
     return offsets
-
-
-# --- comments --------------------------------------------------------------------------------------------------------
-
-
-def _remark(equations: tuple[Equation, ...], numbers: Mapping[Equation, int]) -> str:
-    """``(7)(8) relu_1``: the numbers of the equations of a line, and the layers they come from."""
-    found = sorted(numbers[e] for e in equations)
-    shown = f"({found[0]})" if len(found) == 1 else f"({found[0]})-({found[-1]})" if _consecutive(found) else "".join(f"({n})" for n in found)
-    layers = dict.fromkeys(e.origin.layer for e in equations if e.origin.layer)
-    return " ".join([shown, ", ".join(layers)]).rstrip()
-
-
-def _consecutive(numbers: list[int]) -> bool:
-    return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-
-
-def _explain(equation: Equation, numbers: Mapping[Equation, int]) -> list[str]:
-    """The equation with its number, then its rule, layer, laws and operation count."""
-    origin = equation.origin
-    facts = [origin.rule if origin.of is None else f"{origin.rule} of {origin.of}"]
-    facts += [origin.layer] if origin.layer else []
-    facts += origin.laws
-    facts.append(f"{print_expression(equation_operations(equation))} operations")
-    return [f"({numbers[equation]}) {print_equation(equation)}", f"    {'; '.join(facts)}"]
-
-
-def _comment(kernel: Kernel, numbers: Mapping[Equation, int]) -> str:
-    first = kernel.sites[0]
-    lines = [line for e in first.nest.equations for line in _explain(e, numbers)]
-    others = dict.fromkeys(_remark(s.nest.equations, numbers) for s in kernel.sites[1:])
-    others.pop(_remark(first.nest.equations, numbers), None)
-    if others:
-        lines.append(f"also {'; '.join(others)}")
-    return "\n".join(f"# {line}" for line in lines)
 
 
 # --- entries ---------------------------------------------------------------------------------------------------------
@@ -199,6 +160,11 @@ def _entry(name: str, program: Program, programs: Programs, w: EntryWriter) -> E
     tail = {"predict": tuple(given.values()), "evaluate": ("values",), "gradient": ("grad",)}[name]
     arguments = (*(("params",) if has_params else ()), *(w.names[i] for i in inputs), *tail, "work", "iwork")
     w.bind_extents(inputs)
+    shaped = _unpacked(program)
+    if shaped:
+        w.unpack("params", {p: p for p in shaped})
+        if name == "gradient":
+            w.unpack("grad", {p: programs.gradient_of(p) for p in shaped})
     for buffer in list(w.schedule.buffers.values()):
         touched = buffer.name in read or any(buffer.name in n.written for n in w.schedule.nests)
         if touched and (buffer.shape or buffer.space is Space.PARAM):
@@ -217,6 +183,12 @@ def _entry(name: str, program: Program, programs: Programs, w: EntryWriter) -> E
     text = f'@kernel\ndef _{name}({", ".join(arguments)}):\n    """{doc}"""\n{body}'
     sizes = (w.memory.reals.length, w.memory.integers.length)
     return Entry(f"_{name}", arguments, inputs, tuple(outputs), text, _extents(w.schedule), sizes)
+
+
+def _unpacked(program: Program) -> tuple[str, ...]:
+    """The parameters with axes, where they are enough to be unpacked by one call."""
+    shaped = tuple(t.name for t in program.having(Role.PARAM) if t.shape)
+    return shaped if len(shaped) > 2 else ()
 
 
 def _tell_extents(program: Program, inputs: tuple[str, ...], s: Schedule) -> list:  # type: ignore[type-arg]
@@ -288,5 +260,3 @@ def _helpers(printed: list[Kernel], entries: Mapping[str, Entry], dtype: str) ->
     names = [n for n in ORDER if n in called] + sorted(n for n in called if n.startswith("_exprel"))
     return tuple(Function(n, "", f"@kernel\n{helper_text(n, number)}") for n in dict.fromkeys(names))
 
-
-__all__ = ["Code", "Function", "IMPORTED", "Programs", "Site", "emit_code"]

@@ -7,20 +7,27 @@ The entries bind every array once, call kernels and products in order, and name 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sympy import Expr, Integer, Mul, S, Symbol
 
+from nablac.emit.comments import Commentary
 from nablac.emit.kernels import Kernel, Site
-from nablac.emit.naming import NameSpace, identifier
+from nablac.emit.naming import NameSpace
 from nablac.emit.nests import bare, store_line
 from nablac.emit.printer import Printer
 from nablac.errors import InternalError
-from nablac.ir.equation import Equation, Program
+from nablac.ir.equation import Program
 from nablac.ir.functions import Access
-from nablac.plan.loops import Buffer, Gemm, Loop, Nest, Number, Operand, Pick, Schedule, Space, Store, walk
+from nablac.ir.tensor import Role
+from nablac.plan.loops import Gemm, Loop, Nest, Number, Operand, Pick, Schedule, Space, Store, walk
 from nablac.plan.memory import Memory, Spot
+
+
+UNPACK = "_parameters"
+"""The function that gives the parameters' views."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +52,13 @@ class EntryWriter:
     offsets: Mapping[str, Expr]
     sites: Mapping[int, Site]
     kernels: Mapping[int, Kernel]
-    remark: Callable[[tuple[Equation, ...]], str]
-    explain: Callable[[Equation], list[str]]
-    globals: frozenset[str] = frozenset()
+    tell: Commentary
     lines: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     views: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.space = NameSpace(self.globals)
+        self.space = NameSpace()
         buffers = self.schedule.buffers
         self.printer = Printer(
             self.schedule.dtype, lambda a: (self.names[a.tensor], buffers[a.tensor].number), lambda s: str(s.name)
@@ -87,6 +92,18 @@ class EntryWriter:
             text = self.view(arena, self.offsets[name], buffer.shape)
             self.lines.append(f"{self.names[name]} = {text}")
 
+    def unpack(self, arena: str, names: Mapping[str, str]) -> None:
+        """The parameters in ``arena`` (params or grad) by one call; ``names`` maps each to the buffer it is here."""
+        used = [buffer if buffer in self.schedule.buffers else None for buffer in names.values()]
+        for buffer in filter(None, used):
+            self.names[buffer] = self.space.take(buffer)
+        told = ", ".join(self.names[buffer] if buffer else "_" for buffer in used)
+        if len(told) + len(arena) < 90:
+            self.lines.append(f"{told} = {UNPACK}({arena})")
+        else:
+            wrapped = textwrap.wrap(f"{told},", 108)
+            self.lines += ["(", *(f"    {line}" for line in wrapped), f") = {UNPACK}({arena})"]
+
     def view(self, arena: str, offset: Expr, shape: tuple[Expr, ...]) -> str:
         """A part of an arena as an array of a shape."""
         if not shape:
@@ -115,7 +132,7 @@ class EntryWriter:
             self._name(s.target.tensor)
             line = store_line(s, self.printer, self.schedule.buffers)
             equation = next((e for e in nest.equations if e.target == s.target.tensor), None)
-            self.lines.append(line + (f"  # {self.remark((equation,))}" if equation else ""))
+            self.lines.append(line + (f"  # {self.tell.remark([equation])}" if equation else ""))
 
     def _name(self, name: str) -> None:
         if name not in self.names:
@@ -133,11 +150,12 @@ class EntryWriter:
             self._name(name)
         given = ", ".join(self.names[r] for r in signature.returns)
         call = f"{kernel.name}({', '.join(arguments)})"
-        self.lines.append(f"{f'{given} = ' if given else ''}{call}  # {self.remark(site.nest.equations)}")
+        self.lines.append(f"{f'{given} = ' if given else ''}{call}  # {self.tell.remark(site.nest.equations)}")
 
     def _product(self, nest: Nest) -> None:
-        for equation in nest.equations:
-            self.lines += [f"# {line}" for line in self.explain(equation)]
+        told = all(map(self.tell.is_told, nest.equations))
+        remark = f"  # {self.tell.remark(nest.equations)}" if told else ""
+        self.lines += [] if told else [f"# {line}" for line in self.tell.lines(nest.equations)]
         body, margin = nest.body, ""
         while isinstance(body[0], Loop):
             loop = body[0]
@@ -150,7 +168,7 @@ class EntryWriter:
         left += ".T" if gemm.form[0] == "T" else ""
         right += ".T" if gemm.form[1] == "T" else ""
         scale = "" if gemm.scale == 1 else f", {bare(self.printer.real(gemm.scale))}"
-        self.lines.append(f"{margin}_gemm({left}, {right}, {target}{scale})")
+        self.lines.append(f"{margin}_gemm({left}, {right}, {target}{scale}){remark}")
 
     def loop_name(self, index: Symbol) -> str:
         """The name of a batch loop (it may serve again)."""
@@ -170,11 +188,23 @@ class EntryWriter:
         return f"{text}.reshape(({self.sum(rows)}, {self.sum(columns)}))"
 
 
+def unpack_text(program: Program, names: tuple[str, ...]) -> str:
+    """The function that gives views of the parameters, which have axes."""
+    offsets = flat_offsets(program, tuple(t.name for t in program.having(Role.PARAM)))
+    lines = []
+    for name in names:
+        shape = program.declared[name].shape
+        lengths = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+        lines.append(f"        _view(flat, {offsets[name]}, ({lengths})),  # {name}")
+    body = "\n".join(lines)
+    return f'@kernel\ndef {UNPACK}(flat):\n    """Views of params or grad."""\n    return (\n{body}\n    )'
+
+
 def sizes_text(name: str, entry: Entry) -> str:
     """The plain function that tells the lengths of an entry's arenas."""
     printer = Printer("float64")
     lengths = ", ".join(printer.integer(S(e).expand()) for e in entry.sizes)
-    return f'def _sizes_{name}({", ".join(entry.extents)}):\n    """Lengths of work and iwork for _{name}."""\n    return {lengths}'
+    return f'def _sizes_{name}({", ".join(entry.extents)}):\n    return {lengths}'
 
 
 def flat_offsets(program: Program, names: tuple[str, ...]) -> dict[str, Expr]:
@@ -186,5 +216,3 @@ def flat_offsets(program: Program, names: tuple[str, ...]) -> dict[str, Expr]:
         at += Mul(*program.declared[name].shape)
     return offsets
 
-
-__all__ = ["Buffer", "Entry", "EntryWriter", "flat_offsets", "identifier", "sizes_text"]

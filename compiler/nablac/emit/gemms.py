@@ -37,50 +37,45 @@ def _view(typing, arena, start, shape):
 '''
 
 PRODUCT = '''
-# Matrix products: tiles of sums that stay in SIMD registers, whose width is the processor's.
-_FEATURES = binding.get_host_cpu_features()
-_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
-_LANES = _BYTES//np.dtype(real).itemsize
-_OUTER = (8 if _BYTES == 64 else 6, 2*_LANES)  # rows and columns of a tile, with a vector along the columns
-_DOTS = (6, 4) if _BYTES == 64 else (3, 3)  # and with a vector along the depth
-_INT = ir.IntType(64)
+_BYTES = next((size for name, size in (("avx512f", 64), ("avx", 32)) if binding.get_host_cpu_features().get(name)), 16)
+_LANES = _BYTES//np.dtype(real).itemsize  # numbers in a SIMD register
+_OUTER = (8 if _BYTES == 64 else 6, 2*_LANES)  # rows and columns of a tile whose vectors lie along the columns
+_DOTS = (6, 4) if _BYTES == 64 else (3, 3)  # and of one whose vectors lie along the depth
+_INT, _LANE = ir.IntType(64), ir.IntType(32)
 
 
 def _splat(builder, value):
     """The value in every lane."""
-    kind, zeros = ir.VectorType(value.type, _LANES), ir.VectorType(ir.IntType(32), _LANES)(None)
-    first = builder.insert_element(kind(ir.Undefined), value, ir.IntType(32)(0))
-    return builder.shuffle_vector(first, first, zeros)
+    one = builder.insert_element(ir.VectorType(value.type, _LANES)(ir.Undefined), value, _LANE(0))
+    return builder.shuffle_vector(one, one, ir.VectorType(_LANE, _LANES)(None))
 
 
-def _mask(builder, count):
-    """The first ``count`` lanes."""
-    lanes = ir.VectorType(_INT, _LANES)(list(range(_LANES)))
-    return builder.icmp_signed("<", lanes, _splat(builder, count))
+def _first(builder, count):
+    """The mask of the first ``count`` lanes."""
+    return builder.icmp_signed("<", ir.VectorType(_INT, _LANES)(list(range(_LANES))), _splat(builder, count))
 
 
 def _llvm(builder, name, result, arguments, **options):
     """A call of LLVM's intrinsic of this name on vectors."""
-    kind = ir.FunctionType(result, [a.type for a in arguments])
     name = f"llvm.{name}.v{_LANES}f{8*np.dtype(real).itemsize}" + ".p0"*name.startswith("masked")
+    kind = ir.FunctionType(result, [a.type for a in arguments])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments, **options)
 
 
 def _load(builder, vector, pointer, mask):
-    """A vector from memory; what lies outside the mask is 0 and not read."""
+    """A vector from memory; what lies outside the mask is not read."""
     pointer = builder.bitcast(pointer, vector.as_pointer())
     if mask is None:
         return builder.load(pointer, align=4)
-    return _llvm(builder, "masked.load", vector, [pointer, ir.IntType(32)(4), mask, vector(None)])
+    return _llvm(builder, "masked.load", vector, [pointer, _LANE(4), mask, vector(None)])
 
 
 def _store(builder, value, pointer, mask):
     """A vector to memory; what lies outside the mask is not written."""
     pointer = builder.bitcast(pointer, value.type.as_pointer())
     if mask is None:
-        builder.store(value, pointer, align=4)
-    else:
-        _llvm(builder, "masked.store", ir.VoidType(), [value, pointer, ir.IntType(32)(4), mask])
+        return builder.store(value, pointer, align=4)
+    return _llvm(builder, "masked.store", ir.VoidType(), [value, pointer, _LANE(4), mask])
 
 
 def _add_product(builder, total, a, b):
@@ -89,112 +84,100 @@ def _add_product(builder, total, a, b):
     builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
 
 
-def _places(builder, first, size, count, whole):
-    """``count`` row numbers from ``first``; those outside the matrix repeat its last row."""
-    places = [builder.add(first, _INT(at)) for at in range(count)]
-    last = builder.sub(size, _INT(1))
-    return places if whole else [builder.select(builder.icmp_signed("<", p, size), p, last) for p in places]
-
-
-@intrinsic(prefer_literal=True)
-def _tile(typing, a, b, c, i, j, depth, scale, whole):
-    """c[i:, j:] = scale*(a @ b)[i:, j:] for one tile, all of it in registers."""
-
-    def outer(builder, a, b, c, a_strides, shape, i, j, depth, scale):
-        rows, columns = _places(builder, i, shape[0], _OUTER[0], full), shape[1]
-        starts = [builder.add(j, _INT(at)) for at in range(0, _OUTER[1], _LANES)]
-        masks = [None if full else _mask(builder, builder.sub(columns, start)) for start in starts]
-        totals = [[cgutils.alloca_once_value(builder, vector(None)) for _ in starts] for _ in rows]
-        lefts = [builder.gep(a, [builder.mul(row, a_strides[0])]) for row in rows]
-        with cgutils.for_range(builder, depth) as loop:
-            right = builder.gep(b, [builder.mul(loop.index, columns)])
-            values = [_load(builder, vector, builder.gep(right, [s]), mask) for s, mask in zip(starts, masks)]
-            for left, line in zip(lefts, totals):
-                factor = builder.load(builder.gep(left, [builder.mul(loop.index, a_strides[1])]))
-                for total, value in zip(line, values):
-                    _add_product(builder, total, _splat(builder, factor), value)
+def _outer(builder, vector, a, b, c, steps, columns, depth, rows, starts, masks, scale):
+    """A tile as a sum of outer products: a column of a, one element after another, times vectors of a row of b."""
+    totals = [[cgutils.alloca_once_value(builder, vector(None)) for _ in starts] for _ in rows]
+    with cgutils.for_range(builder, depth) as loop:
+        right = builder.gep(b, [builder.mul(loop.index, columns)])
+        values = [_load(builder, vector, builder.gep(right, [at]), mask) for at, mask in zip(starts, masks)]
         for row, line in zip(rows, totals):
-            for start, mask, total in zip(starts, masks, line):
-                value = builder.fmul(_splat(builder, scale), builder.load(total))
-                _store(builder, value, builder.gep(c, [builder.add(builder.mul(row, columns), start)]), mask)
+            left = builder.gep(builder.gep(a, [builder.mul(row, steps[0])]), [builder.mul(loop.index, steps[1])])
+            factor = _splat(builder, builder.load(left))
+            for total, value in zip(line, values):
+                _add_product(builder, total, factor, value)
+    for row, line in zip(rows, totals):
+        for at, mask, total in zip(starts, masks, line):
+            value = builder.fmul(_splat(builder, scale), builder.load(total))
+            _store(builder, value, builder.gep(c, [builder.add(builder.mul(row, columns), at)]), mask)
 
-    def dots(builder, a, b, c, a_strides, shape, i, j, depth, scale):
-        rows, columns = (_places(builder, *which, full) for which in ((i, shape[0], _DOTS[0]), (j, shape[1], _DOTS[1])))
-        totals = [[cgutils.alloca_once_value(builder, vector(None)) for _ in columns] for _ in rows]
-        lefts = [builder.gep(a, [builder.mul(row, depth)]) for row in rows]
-        rights = [builder.gep(b, [builder.mul(column, depth)]) for column in columns]
 
-        def step(k, mask=None):
-            values = [_load(builder, vector, builder.gep(left, [k]), mask) for left in lefts]
-            for at, right in enumerate(rights):
-                factor = _load(builder, vector, builder.gep(right, [k]), mask)
-                for line, value in zip(totals, values):
-                    _add_product(builder, line[at], factor, value)
+def _dots(builder, vector, a, b, c, columns, depth, rows, places, scale):
+    """A tile as scalar products of rows of a with rows of b.T: vectors of partial sums, added up at the end."""
+    totals = [[cgutils.alloca_once_value(builder, vector(None)) for _ in places] for _ in rows]
+    lefts, rights = ([builder.gep(p, [builder.mul(at, depth)]) for at in of] for p, of in ((a, rows), (b, places)))
 
-        main = builder.sub(depth, builder.urem(depth, _INT(_LANES)))
-        with cgutils.for_range_slice(builder, _INT(0), main, _INT(_LANES)) as (k, _):
-            step(k)
-        with builder.if_then(builder.icmp_signed("<", main, depth)):
-            step(main, _mask(builder, builder.sub(depth, main)))
-        for row, line in zip(rows, totals):
-            for column, total in zip(columns, line):
-                lanes = [vector.element(-0.0), builder.load(total)]
-                value = _llvm(builder, "vector.reduce.fadd", vector.element, lanes, fastmath=("reassoc",))
-                place = builder.add(builder.mul(row, shape[1]), column)
-                builder.store(builder.fmul(scale, value), builder.gep(c, [place]))
+    def step(k, mask=None):
+        values = [_load(builder, vector, builder.gep(left, [k]), mask) for left in lefts]
+        for at, right in enumerate(rights):
+            factor = _load(builder, vector, builder.gep(right, [k]), mask)
+            for line, value in zip(totals, values):
+                _add_product(builder, line[at], factor, value)
 
-    def emit(context, builder, signature, arguments):
-        arrays = [context.make_array(t)(context, builder, v) for t, v in zip((a, b, c), arguments)]
-        shape = cgutils.unpack_tuple(builder, arrays[2].shape, 2)
-        steps = [_INT(1), cgutils.unpack_tuple(builder, arrays[0].shape, 2)[a.layout == "C"]]
-        a_strides = steps[::-1] if a.layout == "C" else steps
-        (dots if b.layout == "F" else outer)(builder, *(x.data for x in arrays), a_strides, shape, *arguments[3:-1])
-        return context.get_dummy_value()
-
-    full = whole.literal_value
-    vector = ir.VectorType(ir.DoubleType() if c.dtype == types.float64 else ir.FloatType(), _LANES)
-    return types.void(a, b, c, types.int64, types.int64, types.int64, c.dtype, whole), emit
+    main = builder.sub(depth, builder.urem(depth, _INT(_LANES)))
+    with cgutils.for_range_slice(builder, _INT(0), main, _INT(_LANES)) as (k, _):
+        step(k)
+    with builder.if_then(builder.icmp_signed("<", main, depth)):
+        step(main, _first(builder, builder.sub(depth, main)))
+    for row, line in zip(rows, totals):
+        for at, total in zip(places, line):
+            lanes = [vector.element(-0.0), builder.load(total)]
+            value = _llvm(builder, "vector.reduce.fadd", vector.element, lanes, fastmath=("reassoc",))
+            builder.store(builder.fmul(scale, value), builder.gep(c, [builder.add(builder.mul(row, columns), at)]))
 
 
 @intrinsic
-def _alone(typing):
-    """Keeps the calling function out of line, so that its callers do not optimise it again."""
+def _multiply(typing, a, b, c, scale):
+    """c = scale*(a @ b), tile by tile; a tile at an edge repeats its last row and masks its last columns."""
+    height, width = _DOTS if b.layout == "F" else _OUTER
 
     def emit(context, builder, signature, arguments):
         builder.function.attributes.add("noinline")
+        arrays = [context.make_array(t)(context, builder, v) for t, v in zip((a, b, c), arguments)]
+        (rows, columns), lengths = (cgutils.unpack_tuple(builder, arrays[x].shape, 2) for x in (2, 0))
+        vector = ir.VectorType(context.get_value_type(c.dtype), _LANES)
+        steps = (lengths[1], _INT(1)) if a.layout == "C" else (_INT(1), lengths[0])
+
+        def places(first, size, count, whole):
+            at = [builder.add(first, _INT(n)) for n in range(count)]
+            last = builder.sub(size, _INT(1))
+            return at if whole else [builder.select(builder.icmp_signed("<", n, size), n, last) for n in at]
+
+        def tile(i, j, whole):
+            common = builder, vector, *(x.data for x in arrays)
+            down = places(i, rows, height, whole)
+            if b.layout == "F":
+                return _dots(*common, columns, lengths[1], down, places(j, columns, width, whole), arguments[3])
+            across = [builder.add(j, _INT(at)) for at in range(0, width, _LANES)]
+            masks = [None if whole else _first(builder, builder.sub(columns, at)) for at in across]
+            return _outer(*common, steps, columns, lengths[1], down, across, masks, arguments[3])
+
+        with cgutils.for_range_slice(builder, _INT(0), columns, _INT(width)) as (j, _):
+            with cgutils.for_range_slice(builder, _INT(0), rows, _INT(height)) as (i, _):
+                down = builder.icmp_signed("<=", builder.add(i, _INT(height)), rows)
+                across = builder.icmp_signed("<=", builder.add(j, _INT(width)), columns)
+                with builder.if_else(builder.and_(down, across)) as (inside, edge):
+                    with inside:
+                        tile(i, j, True)
+                    with edge:
+                        tile(i, j, False)
         return context.get_dummy_value()
 
-    return types.void(), emit
-
-
-@intrinsic
-def _tile_shape(typing, b):
-    """Rows and columns of a tile for this right operand."""
-
-    def emit(context, builder, signature, arguments):
-        return cgutils.pack_array(builder, [_INT(size) for size in (_DOTS if b.layout == "F" else _OUTER)])
-
-    return types.UniTuple(types.int64, 2)(b), emit
+    return types.void(a, b, c, c.dtype), emit
 
 
 @kernel
 def _gemm(a, b, c, scale=real(1)):
-    """c = scale*(a @ b); a and b are contiguous or the transposes (.T) of contiguous arrays, not both transposes."""
-    _alone()
-    rows, columns = c.shape
-    depth = a.shape[1]
-    tile_rows, tile_columns = _tile_shape(b)
-    for j in range(0, columns, tile_columns):
-        for i in range(0, rows, tile_rows):
-            if i + tile_rows <= rows and j + tile_columns <= columns:
-                _tile(a, b, c, i, j, depth, scale, True)
-            else:
-                _tile(a, b, c, i, j, depth, scale, False)
+    """c = scale*(a @ b); a and b are contiguous, or one of them is the transpose (.T) of what is."""
+    _multiply(a, b, c, scale)
 '''
 
 
+def imports_text(products: bool) -> str:
+    """What the text below imports, one statement a line."""
+    lines = IMPORTS.strip("\n").splitlines()
+    return "\n".join(lines if products else [line for line in lines if "llvmlite" not in line])
+
+
 def support_text(products: bool) -> str:
-    """What the native functions stand on, to be run where Numba is: views, and the matrix product if one is used."""
-    parts = [IMPORTS, VIEW, PRODUCT] if products else [IMPORTS, VIEW]
-    text = "\n\n\n".join(part.strip("\n") for part in parts)
-    return text if products else text.replace("from llvmlite import binding, ir\n", "")
+    """What the native functions stand on where Numba is: views, and the matrix product if one is used."""
+    return "\n\n\n".join(part.strip("\n") for part in ([VIEW, PRODUCT] if products else [VIEW]))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from nablac.frontend.model import Model
-from nablac.ir.equation import Equation, Program
+from nablac.ir.equation import Program
 from nablac.ir.functions import KINKS
 from nablac.ir.text import print_equation
 
@@ -21,17 +21,16 @@ def title(model: Model) -> str:
     return text[:WIDTH]
 
 
-def formulas(programs: Mapping[str, Program], gradients: Mapping[str, str], number: Callable[[Equation], int]) -> list[str]:
+def formulas(programs: Mapping[str, Program], numbers: Mapping[str, int]) -> list[str]:
     """The numbered equations of the forward pass, and those of the gradients."""
-    gradient = programs["gradient"]
-    derived = [e for e in gradient.equations if e.origin.rule == "reverse"]
-    forward = {print_equation(e): e for name in ("gradient", "forward") for e in programs[name].equations}
+    derived = [e for e in programs["gradient"].equations if e.origin.rule == "reverse"]
     known = {print_equation(e) for e in derived}
-    rows = {"Forward": [e for text, e in forward.items() if text not in known], "Gradients": derived}
-    width = max((len(str(number(e))) for row in rows.values() for e in row), default=1)
+    forward = [text for name in ("gradient", "forward") for text in map(print_equation, programs[name].equations)]
+    rows = {"Forward": [text for text in dict.fromkeys(forward) if text not in known], "Gradients": list(known)}
     lines: list[str] = []
-    for name, row in rows.items():
-        lines += ["", f"{name}:", *(f"  ({number(e):>{width}}) {print_equation(e)}" for e in row)]
+    for name, texts in rows.items():
+        lines += ["", f"{name}:"]
+        lines += [f"  ({numbers[text]}) {text}" for text in sorted(texts, key=lambda text: numbers[text])]
     return lines[1:]
 
 

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 
 from nablac.emit import header, tables
 from nablac.emit.code import Code, Function
-from nablac.emit.gemms import IMPORTS
 from nablac.emit.numpy_module import numpy_module
 from nablac.emit.view import ModelView
 from nablac.errors import CompileError
@@ -31,6 +30,13 @@ RESERVED = frozenset(
 
 LOCAL = frozenset("grad work iwork losses rows row size i j k j1 j2 j3 j4 j5 j6 norm factor p math real range min".split())
 """Names that the native loop over steps has of its own."""
+
+OWN = frozenset(
+    "_arena _check_in_place _convert _diverged _draw _epoch _evaluate_files _extents _forward_numpy _info _number _parser "
+    "_predict_files _private_cache _random _read _read_csv _read_idx _read_params _reason _save _selfcheck _shaped "
+    "_shuffled _stepper _take _told _train_files _train_steps _write _write_csv".split()
+)
+"""The templates' own private functions: a kernel of the same name gets another."""
 
 
 def lower(model: Model, programs: Mapping[str, Program], code: Code, version: str, formulas: Sequence[str]) -> ModelView:
@@ -59,8 +65,8 @@ def lower(model: Model, programs: Mapping[str, Program], code: Code, version: st
         conventions=header.conventions(programs.values()),
         spec=model.digest,
         spec_short=model.digest[:16],
-        math_imports=f"from math import {', '.join(code.imports)}\n" if code.imports else "",
-        numba_imports=textwrap.indent(IMPORTS, "    ") + "\n" if code.products else "",
+        math_imports=_math_imports(code),
+        numba_imports=textwrap.indent(code.numba_imports, "    ") + "\n" if code.products else "",
         dtype=dtype,
         inputs=tables.shapes(inputs, dtype),
         outputs=tables.shapes([programs["predict"].declared[name] for name in model.outputs], dtype),
@@ -149,8 +155,20 @@ def _kernels(code: Code) -> str:
     parts = [_function(f) for f in (*code.helpers, *code.kernels, *code.entries)] + list(code.sizes)
     text = "\n\n\n".join(parts)
     if code.products:
-        text = f"if numba:  # the matrix products\n{textwrap.indent(code.products, '    ')}\n\n\n{text}"
-    return re.sub(r"\n\n\n(?=    )", "\n\n", text)
+        products = re.sub(r"\n{3,}", "\n\n", textwrap.indent(code.products, "    "))
+        text = f"if numba:  # what follows is written for its compiler\n{products}\n\n\n{text}"
+    for function in code.kernels:
+        if function.name in OWN:
+            text = re.sub(rf"\b{function.name}\b(?=\()", f"{function.name}_kernel", text)
+    return text
+
+
+def _math_imports(code: Code) -> str:
+    """The line that imports what the kernels call, comments apart."""
+    texts = "\n".join(f.text for f in (*code.helpers, *code.kernels, *code.entries))
+    called = {node.id for node in ast.walk(ast.parse(texts)) if isinstance(node, ast.Name)}
+    names = [name for name in code.imports if name in called]
+    return f"from math import {', '.join(names)}\n" if names else ""
 
 
 def _function(function: Function) -> str:

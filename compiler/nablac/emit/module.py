@@ -10,7 +10,7 @@ from nablac.emit.code import Programs, emit_code
 from nablac.emit.lower import lower
 from nablac.emit.render import render
 from nablac.frontend.model import Model
-from nablac.ir.equation import Equation, Program
+from nablac.ir.equation import Program
 
 
 class Compiled(Protocol):
@@ -28,8 +28,9 @@ class Compiled(Protocol):
     def gradients(self) -> Mapping[str, str]:
         """Parameter -> its gradient."""
 
-    def number(self, equation: Equation) -> int:
-        """The equation's number."""
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """The number of each equation's text."""
 
 
 def module_text(compiled: Compiled, version: str) -> str:
@@ -45,7 +46,8 @@ def module_text(compiled: Compiled, version: str) -> str:
             metrics=tuple(tensor for _, tensor in model.metrics),
             updates=model.optimizer.updates,
             gradients=compiled.gradients,
-        )
+        ),
+        compiled.numbers,
     )
-    formulas = header.formulas(programs, compiled.gradients, compiled.number)
+    formulas = header.formulas(programs, code.numbers)
     return render(lower(model, programs, code, version, formulas))

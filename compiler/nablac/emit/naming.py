@@ -21,21 +21,28 @@ def identifier(name: str) -> str:
     >>> identifier("linear_1.W"), identifier("t#3")
     ('linear_1_W', 't')
     """
-    plain = re.sub(r"\W", "_", name.partition("#")[0]).lstrip("_")
-    return plain or "value"
+    plain = re.sub(r"\W", "_", name.partition("#")[0]).strip("_")
+    return plain if plain[:1].isalpha() else f"value_{plain}".rstrip("_")
 
 
 def stem(name: str) -> str:
-    """What a name says whatever the layer: ``d_linear_3.W`` -> ``d_W``, ``relu_2`` -> ``relu``.
+    """What a name says whatever the layer; where its last word alone is taken by Python, the last two.
 
-    >>> stem("d_linear_3.W"), stem("relu_2"), stem("linear_1.W"), stem("d_relu_1")
-    ('d_W', 'relu', 'W', 'd_relu')
+    A register's name may hold what stands before and after the stem of a tensor: ``inv_:relu_2:#5``.
+
+    >>> stem("d_linear_3.W"), stem("relu_2"), stem("linear_1.W"), stem("d_relu_1"), stem("linear_1.sum")
+    ('d_W', 'relu', 'W', 'd_relu', 'linear_sum')
+    >>> stem("inv_:loss.scaled:#4"), stem(":relu_2:_ij#9")
+    ('inv_scaled', 'relu_ij')
     """
     name = name.partition("#")[0]
-    prefix = re.match(r"(?:d_)*", name)
-    front = prefix[0] if prefix else ""
-    rest = name[len(front) :].rpartition(".")[2]
-    return front + (re.sub(r"_\d+$", "", rest) or rest)
+    if ":" in name:
+        before, tensor, after = name.split(":")
+        return before + stem(tensor) + after
+    front = re.match(r"(?:d_)*", name)[0]  # type: ignore[index]
+    words = [re.sub(r"_\d+$", "", word) or word for word in name[len(front) :].split(".")]
+    last = words[-1]
+    return front + ("_".join(words[-2:]) if front + last in RESERVED or not last[:1].isalpha() else last)
 
 
 class NameSpace:

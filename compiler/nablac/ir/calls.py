@@ -45,7 +45,7 @@ class CallReader(ScalarReader):
             (argument,) = self._arguments(name, node, 1, scope)
             if argument.is_number and hasattr(math, name):
                 check_constant(getattr(math, name), argument)
-            elif name in ("exp", "sinh", "cosh", "expm1"):
+            elif name == "exp":  # SymPy takes exp of a sum apart, and powers of numbers are then computed
                 for term in sympy.Add.make_args(argument):
                     if term.is_number:
                         check_constant(math.exp, term)

@@ -15,8 +15,16 @@ from nablac.ir.functions import Access, IntAccess
 from nablac.ir.index import is_index
 from nablac.ir.tensor import Kind, Role, Tensor
 
-FORBIDDEN = (sympy.Derivative, sympy.Subs, sympy.DiracDelta, sympy.Heaviside, sympy.Piecewise, sympy.Sum, sympy.Dummy,
-             sympy.Float)
+FORBIDDEN = (
+    sympy.Derivative,
+    sympy.Subs,
+    sympy.DiracDelta,
+    sympy.Heaviside,
+    sympy.Piecewise,
+    sympy.Sum,
+    sympy.Dummy,
+    sympy.Float,
+)
 """Nodes that no body may hold; with nan, zoo and I, which are atoms."""
 
 

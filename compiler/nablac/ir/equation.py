@@ -135,9 +135,9 @@ class Program:
     ) -> Program:
         """The program with other equations (the same object if nothing changed)."""
         new = tuple(equations)
-        if tensors is None and results is None and len(new) == len(self.equations):
-            if all(a is b for a, b in zip(new, self.equations, strict=True)):
-                return self
+        same = len(new) == len(self.equations) and all(a is b for a, b in zip(new, self.equations, strict=True))
+        if same and tensors is None and results is None:
+            return self
         return replace(
             self,
             equations=new,

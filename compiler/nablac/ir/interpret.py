@@ -43,7 +43,9 @@ def _erf(x: Array) -> Array:
 
 def _logcosh(x: Array) -> Array:
     magnitude = np.where(np.real(x) < 0, -x, x)
-    return np.where(np.abs(x) < 0.5, np.log1p(2 * np.sinh(x / 2) ** 2), magnitude + np.log1p(np.exp(-2 * magnitude)) - np.log(2))
+    return np.where(
+        np.abs(x) < 0.5, np.log1p(2 * np.sinh(x / 2) ** 2), magnitude + np.log1p(np.exp(-2 * magnitude)) - np.log(2)
+    )
 
 
 def _log1mexp(x: Array) -> Array:
@@ -55,7 +57,9 @@ def _softplus(x: Array) -> Array:
 
 
 _NUMPY_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{n: getattr(np, n) for n in ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "expm1", "log1p")},
+    **{
+        n: getattr(np, n) for n in ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "expm1", "log1p")
+    },
     **{n: getattr(np, f"arc{n[1:]}") for n in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
     "erf": _erf,
     "logcosh": _logcosh,
@@ -70,13 +74,37 @@ def _elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
 
 _MPMATH_FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: _elementwise(getattr(mpmath, name))
-    for name in (*["exp", "log", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "expm1"], "log1p")
+    for name in (
+        *[
+            "exp",
+            "log",
+            "sqrt",
+            "sin",
+            "cos",
+            "tan",
+            "asin",
+            "acos",
+            "atan",
+            "sinh",
+            "cosh",
+            "tanh",
+            "asinh",
+            "acosh",
+            "atanh",
+            "erf",
+            "expm1",
+        ],
+        "log1p",
+    )
 }
 
 FLOAT64 = Arithmetic(np.float64, _NUMPY_FUNCTIONS, lambda e: np.float64(e))
 COMPLEX128 = Arithmetic(np.complex128, _NUMPY_FUNCTIONS, lambda e: np.complex128(float(e)))
-MPMATH = Arithmetic(object, _MPMATH_FUNCTIONS, lambda e: mpmath.mpf(int(e.p)) / int(e.q) if e.is_Rational else
-                    mpmath.mpmathify(sympy.N(e, mpmath.mp.dps + 5)))
+MPMATH = Arithmetic(
+    object,
+    _MPMATH_FUNCTIONS,
+    lambda e: mpmath.mpf(int(e.p)) / int(e.q) if e.is_Rational else mpmath.mpmathify(sympy.N(e, mpmath.mp.dps + 5)),
+)
 
 
 def interpret(program: Program, values: Mapping[str, Any], arithmetic: Arithmetic = FLOAT64) -> dict[str, Array]:
@@ -107,8 +135,9 @@ def interpret(program: Program, values: Mapping[str, Any], arithmetic: Arithmeti
 class _Evaluation:
     """One equation on the grid of its indices, free ones first, then those reduced."""
 
-    def __init__(self, equation: Equation, arrays: Mapping[str, Array], sizes: Mapping[Symbol, int],
-                 arithmetic: Arithmetic) -> None:
+    def __init__(
+        self, equation: Equation, arrays: Mapping[str, Array], sizes: Mapping[Symbol, int], arithmetic: Arithmetic
+    ) -> None:
         self.equation, self.arrays, self.sizes, self.arithmetic = equation, arrays, sizes, arithmetic
         axes = equation.indices + equation.bound
         self.shape = tuple(int(equation.ranges[i].subs(sizes)) for i in axes)
@@ -184,11 +213,15 @@ class _Evaluation:
             return direct(self.real(node.args[0]))
         if isinstance(node, f.Defined):
             return self.real(node.definition(*node.args))
-        raise InternalError(f"interpret: unknown function {node.func.__name__} in the equation of {self.equation.target}")
+        raise InternalError(
+            f"interpret: unknown function {node.func.__name__} in the equation of {self.equation.target}"
+        )
 
     def exprel(self, x: Any, order: int) -> Any:
         """The integral of t**k * exp(x*t) over 0 <= t <= 1, by its power series or, far from 0, by its recurrence."""
-        series = sum(x**n / (math.factorial(n) * (n + order + 1)) for n in range(80 if self.arithmetic.dtype is object else 25))
+        series = sum(
+            x**n / (math.factorial(n) * (n + order + 1)) for n in range(80 if self.arithmetic.dtype is object else 25)
+        )
         far = np.where(np.abs(x) < 1, self.number(1), x)
         grown, shrunk = self.arithmetic.functions["exp"](far), self.arithmetic.functions["exp"](-far)
         plain, scaled = (grown - 1) / far, (1 - shrunk) / far  # scaled: over exp(x), which alone may overflow
@@ -205,8 +238,12 @@ class _Evaluation:
             if np.iscomplexobj(left) or np.iscomplexobj(right):
                 left, right = np.real(left), np.real(right)
             compare: dict[str, Callable[[Any, Any], Any]] = {
-                "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
-                "==": np.equal, "!=": np.not_equal,
+                "<": np.less,
+                "<=": np.less_equal,
+                ">": np.greater,
+                ">=": np.greater_equal,
+                "==": np.equal,
+                "!=": np.not_equal,
             }
             return np.asarray(compare[node.rel_op](left, right)).astype(bool)
         parts = [self.condition(a) for a in node.args]

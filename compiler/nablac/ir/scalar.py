@@ -80,7 +80,9 @@ class ScalarReader:
                 value = getattr(self, handler)(node, scope)
             except NablacError:
                 raise
-            except (RecursionError, ArithmeticError, ValueError, TypeError, NotImplementedError, AttributeError):
+            except (ArithmeticError, ValueError):
+                raise self._not_real(node, scope) from None
+            except (RecursionError, TypeError, NotImplementedError, AttributeError):
                 raise ParseError(
                     "SymPy cannot form this expression",
                     found=ast.unparse(node)[:80],
@@ -96,12 +98,15 @@ class ScalarReader:
         for number in value.atoms(Rational) if sound else ():
             sound = sound and max(number.p.bit_length(), number.q.bit_length()) <= MAX_BITS
         if not sound:
-            raise ParseError(
-                "this is not a real number of moderate size",
-                found=ast.unparse(node)[:80],
-                where=self._place(node, scope.line),
-            )
+            raise self._not_real(node, scope)
         return value
+
+    def _not_real(self, node: ast.expr, scope: Scope) -> ParseError:
+        return ParseError(
+            "this is not a real number of moderate size",
+            found=ast.unparse(node)[:80],
+            where=self._place(node, scope.line),
+        )
 
     def _number(self, node: ast.expr, scope: Scope) -> Expr:
         value = self._value(node, scope)
@@ -271,12 +276,18 @@ class ScalarReader:
     def _chain(
         self, node: ast.expr, scope: Scope, plus: type[ast.operator], minus: type[ast.operator]
     ) -> list[tuple[Expr, bool]]:
-        """The operands of ``a + b - c + ...``, which leans to the left, each with whether it is taken away."""
+        """The operands of ``a + b - (c + ...)``, each with whether it is taken away; of a product in the same way.
+
+        All are taken at once, since of two SymPy multiplies a number into a sum: ``1/(2*(a + b))`` keeps its form.
+        """
         operands: list[tuple[ast.expr, bool]] = []
-        while isinstance(node, ast.BinOp) and isinstance(node.op, (plus, minus)):
-            operands.append((node.right, isinstance(node.op, minus)))
-            node = node.left
-        operands.append((node, False))
+        waiting = [(node, False)]
+        while waiting:
+            part, taken = waiting.pop()
+            if isinstance(part, ast.BinOp) and isinstance(part.op, (plus, minus)):
+                waiting += [(part.left, taken), (part.right, taken != isinstance(part.op, minus))]
+            else:
+                operands.append((part, taken))
         return [(self._number(operand, scope), taken) for operand, taken in reversed(operands)]
 
     def _power(self, node: ast.BinOp, scope: Scope) -> Expr:

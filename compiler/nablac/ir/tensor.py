@@ -1,4 +1,4 @@
-"""ir/tensor: what is known of a named tensor before anything is computed: shape, kind of number, role, initial value."""
+"""ir/tensor: what is known of a tensor before anything is computed: shape, kind of number, role, initial value."""
 
 from __future__ import annotations
 

@@ -108,7 +108,9 @@ class _TextPrinter(StrPrinter):
     def _print_Add(self, node: Add, order: str | None = None) -> str:
         text = ""
         for term in terms_in_order(node):
-            printed = self.parenthesize(term, precedence(node) - 1 if term.is_Mul or term.is_Number else precedence(node))
+            printed = self.parenthesize(
+                term, precedence(node) - 1 if term.is_Mul or term.is_Number else precedence(node)
+            )
             if not text:
                 text = printed
             elif printed.startswith("-"):
@@ -160,7 +162,7 @@ def decimal(number: Expr) -> str | None:
 
 
 def fraction_in_order(node: Mul) -> tuple[str, list[Expr], list[Expr]]:
-    """A product as its sign, the factors above the fraction line and those below, each from the plain to the compound."""
+    """A product as its sign, the factors above the fraction line and those below, the plain before the compound."""
     number, rest = node.as_coeff_Mul()
     sign, number = ("-", -number) if number.is_negative else ("", number)
     above: list[Expr] = []

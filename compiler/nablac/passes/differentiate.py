@@ -43,8 +43,10 @@ def reverse(program: Program, of: str, wrt: Sequence[str]) -> Differentiated:
     Raises ``DerivativeError`` where ``of`` is no scalar or a tensor of integers is asked for.
     """
     if program.declared[of].shape:
-        raise DerivativeError(f"only a scalar has a gradient, and {program.declared[of]} is none",
-                              remedy="reduce it, for example with mean or sum")
+        raise DerivativeError(
+            f"only a scalar has a gradient, and {program.declared[of]} is none",
+            remedy="reduce it, for example with mean or sum",
+        )
     sweep = _Reverse(program, of, wrt)
     for equation in reversed(program.equations):
         sweep.through(equation)
@@ -110,7 +112,10 @@ class _Reverse:
                 self.terms.setdefault(access.tensor, []).append(term)
 
     def adjoint_of(self, tensor: Tensor, definition: Equation | None) -> None:
-        """Define ``d_A`` as the sum of the terms sent to A: those with a sum of their own apart, the others in one body."""
+        """Define ``d_A`` as the sum of the terms sent to A.
+
+        Terms with a sum of their own are equations of their own, the others stand together in one body.
+        """
         if tensor.name in self.names:
             return
         self.names[tensor.name] = name = self._fresh(f"d_{tensor.name}")
@@ -167,7 +172,7 @@ def _summed(name: str, term: Term, ranges: tuple[tuple[Symbol, Expr], ...]) -> E
 def forward(program: Program, wrt: Sequence[str], of: Sequence[str] | None = None) -> Differentiated:
     """The program with inputs ``t_A``, the directions, for each A of ``wrt``, and the tangents of ``of`` as results.
 
-        out_dot[I] = sum over K, over each element read, of d(body)/d(A[f]) * A_dot[f]
+    out_dot[I] = sum over K, over each element read, of d(body)/d(A[f]) * A_dot[f]
     """
     of = tuple(program.results if of is None else of)
     names: dict[str, str] = {}
@@ -190,7 +195,9 @@ def forward(program: Program, wrt: Sequence[str], of: Sequence[str] | None = Non
             for extra in made:
                 target = names_before if extra is made[-1] else extra.target
                 kind = Kind.INT if extra.reduction and extra.reduction.kind.startswith("arg") else Kind.REAL
-                equations.append(Equation(target, extra.indices, extra.body, extra.extents, extra.reduction, extra.origin))
+                equations.append(
+                    Equation(target, extra.indices, extra.body, extra.extents, extra.reduction, extra.origin)
+                )
                 tensors.append(Tensor(target, extra.shape, kind, bound=None))
     missing = [name for name in of if name not in names]
     for name in missing:  # no dependence: the tangent is zero
@@ -200,8 +207,9 @@ def forward(program: Program, wrt: Sequence[str], of: Sequence[str] | None = Non
         tensors.append(Tensor(named(name), shape))
         equations.append(Equation(names[name], indices, S.Zero, tuple(zip(indices, shape, strict=True))))
     results = tuple(dict.fromkeys((*program.results, *(names[name] for name in of))))
-    return Differentiated(program.with_equations(equations, (*program.tensors, *tensors), results),
-                          {name: names[name] for name in of})
+    return Differentiated(
+        program.with_equations(equations, (*program.tensors, *tensors), results), {name: names[name] for name in of}
+    )
 
 
 def _tangent(equation: Equation, names: dict[str, str], program: Program) -> list[Equation] | None:
@@ -227,10 +235,11 @@ def _tangent(equation: Equation, names: dict[str, str], program: Program) -> lis
         (k,) = reduction.indices
         place = f"{equation.target}.at"
         if place not in program.declared:
-            before = [Equation(place, equation.indices, equation.body, extents, Reduction("arg" + reduction.kind, (k,)))]
+            before = [
+                Equation(place, equation.indices, equation.body, extents, Reduction("arg" + reduction.kind, (k,)))
+            ]
         body = body.xreplace({k: IntAccess(place, *equation.indices)})
         extents, reduction = tuple((i, e) for i, e in extents if i != k), None
     body, more = rewrite(body, ALL)
     origin = Origin(equation.origin.where, equation.origin.layer, "forward mode", equation.target).touched(*laws, *more)
     return [*before, Equation("", equation.indices, body, extents, reduction, origin)]
-

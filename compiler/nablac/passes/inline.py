@@ -47,7 +47,11 @@ def _goes_into_reader(equation: Equation, program: Program) -> bool:
         return False
     reader = readers[0]
     uses = [a for a in reader.reads if a.tensor == equation.target]
-    if reader.reduction is not None or len(uses) != 1 or any(a.tensor != equation.target and a.has(uses[0]) for a in reader.reads):
+    if (
+        reader.reduction is not None
+        or len(uses) != 1
+        or any(a.tensor != equation.target and a.has(uses[0]) for a in reader.reads)
+    ):
         return False
     wider = len(reader.indices) > len(equation.indices)
     return weight(equation.body) <= (TRANSCENDENTAL - 1 if wider else LARGEST)

@@ -95,7 +95,8 @@ def _reading_from(equation: Equation, definition: Equation) -> Equation:
 def _fits(bindings: Bindings, equation: Equation, definition: Equation) -> bool:
     """Every index of the definition is bound, and a plain index runs over the same range."""
     return all(
-        i in bindings and (not isinstance(bindings[i], Symbol) or equation.ranges.get(bindings[i]) == definition.ranges[i])
+        i in bindings
+        and (not isinstance(bindings[i], Symbol) or equation.ranges.get(bindings[i]) == definition.ranges[i])
         for i in definition.indices
     )
 
@@ -112,13 +113,13 @@ def _name_costly(program: Program) -> Program:
     for equation in program.equations:
         for part in _costly(equation):
             key = normal_form(part)
-            if len(set(users[key])) > 1 and key not in named and part.body != equation.body:
+            if part.body == equation.body and equation.reduction is None:
+                named.add(key)  # the equation itself is that value
+            elif len(set(users[key])) > 1 and key not in named:
                 named.add(key)
                 name = _fresh(f"{equation.target}.{_word(part.body)}", taken)
                 equations.append(replace(part, target=name))
                 tensors.append(Tensor(name, part.shape))
-            elif part.body == equation.body:
-                named.add(key)
         equations.append(equation)
     return program.with_equations(equations, tensors) if len(equations) > len(program.equations) else program
 
@@ -149,5 +150,3 @@ def _fresh(name: str, taken: set[str]) -> str:
         fresh = f"{name}_{number}"
     taken.add(fresh)
     return fresh
-
-

@@ -28,7 +28,9 @@ LAW = "log-sum-exp shift"
 
 def shift(program: Program) -> Program:
     """The program with its normalised sums of exponentials shifted."""
-    if not any(e.reduction and e.reduction.kind == "sum" and _written_out(e, program).has(exp) for e in program.equations):
+    if not any(
+        e.reduction and e.reduction.kind == "sum" and _written_out(e, program).has(exp) for e in program.equations
+    ):
         return program
     return _Shifting(program).run()
 
@@ -39,6 +41,7 @@ class _Shifting:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.read_as: dict[str, Equation] = {}
+        self.balanced: set[str] = set()
         self.maxima: dict[object, str] = {}
         self.equations: list[Equation] = []
         self.tensors = {t.name: t for t in program.tensors}
@@ -48,7 +51,9 @@ class _Shifting:
     def run(self) -> Program:
         for equation in self.program.equations:
             self.take(equation)
-        defined = {e.target for e in self.equations} | {t.name for t in self.program.tensors if t.name not in self.program.defined}
+        defined = {e.target for e in self.equations} | {
+            t.name for t in self.program.tensors if t.name not in self.program.defined
+        }
         tensors = [t for t in self.tensors.values() if t.name in defined]
         return self.program.with_equations(self.equations, tensors)
 
@@ -79,16 +84,20 @@ class _Shifting:
             if split is not None and normal_form(_maximum(changed, split[0], "")) in self.wanted:
                 self._shifted(changed, *split)
                 return
+            if split is None and self._is_unbalanced(new):
+                outside = Mul(*(a for a in Mul.make_args(new) if isinstance(a, exp)))
+                self._outside(changed, outside, new / outside)
+                return
         elif changed.reduction is None and self._is_unbalanced(new):
-            self.read_as[changed.target] = changed
-            if changed.target in self.program.results:
-                self.equations.append(changed)
+            self._read_as(changed)
             return
+        elif changed.reduction is None and any(a.tensor in self.maxima.values() for a in changed.reads):
+            self.balanced.add(changed.target)
         self.equations.append(changed)
 
     def _with_exponentials(self, equation: Equation) -> Expr:
         """The body written out, where that makes it a wanted sum of exponentials."""
-        body = _written_out(equation, self.program, self.read_as)
+        body = _written_out(equation, self.program, self.balanced.union(self.read_as))
         split = _split(replace(equation, body=body))
         if split is not None and normal_form(_maximum(equation, split[0], "")) in self.wanted:
             return body
@@ -97,16 +106,25 @@ class _Shifting:
     def _shifted(self, equation: Equation, exponent: Expr, outside: Expr, rest: Expr) -> None:
         """m = max(exponent); s' = sum(exp(exponent - m)*rest); s = exp(m + outside)*s'."""
         largest = self._maximum_of(equation, exponent)
-        name = self._fresh(f"{equation.target}.scaled")
-        inside = exp(exponent - largest) * rest
+        self._outside(equation, exp(largest + outside), exp(exponent - largest) * rest)
+
+    def _outside(self, equation: Equation, outside: Expr, inside: Expr) -> None:
+        """s' = sum(inside); s = outside*s', which its readers read written out."""
         origin = equation.origin.touched(LAW)
-        self._define(replace(equation, target=name, body=inside, origin=origin))
+        if outside == 1:
+            self.equations.append(replace(equation, body=inside, origin=origin))
+            return
+        name = self._fresh(f"{equation.target}.scaled")
+        self.equations.append(replace(equation, target=name, body=inside, origin=origin))
+        self.tensors[name] = Tensor(name, equation.shape)
         ranges = tuple((i, equation.ranges[i]) for i in equation.indices)
-        body, laws = rewrite(exp(largest + outside) * Access(name, *equation.indices), ALL)
-        whole = Equation(equation.target, equation.indices, body, ranges, None, origin.touched(*laws))
-        self.read_as[equation.target] = whole
+        body, laws = rewrite(outside * Access(name, *equation.indices), ALL)
+        self._read_as(Equation(equation.target, equation.indices, body, ranges, None, origin.touched(*laws)))
+
+    def _read_as(self, equation: Equation) -> None:
+        self.read_as[equation.target] = equation
         if equation.target in self.program.results:
-            self.equations.append(whole)
+            self.equations.append(equation)
 
     def _maximum_of(self, equation: Equation, exponent: Expr) -> Access:
         """The exponents' maximum, defined when first wanted, one index after another."""
@@ -198,5 +216,8 @@ def _written_out(equation: Equation, program: Program, but: Container[str] = ())
 
 
 def _is_exponential(definition: Equation | None) -> bool:
-    return definition is not None and definition.reduction is None and any(
-        isinstance(f, exp) for f in Mul.make_args(definition.body))
+    return (
+        definition is not None
+        and definition.reduction is None
+        and any(isinstance(f, exp) for f in Mul.make_args(definition.body))
+    )

@@ -67,7 +67,7 @@ def _opened(body: Expr, defined: dict[str, Equation]) -> tuple[Expr, tuple[str, 
 
 
 def _fires(body: Expr, written_out: Expr) -> tuple[Expr, tuple[str, ...]] | None:
-    """The body written out, at rest, if a law that opens fired or if it came out cheaper (log(e) is u for e = exp(u))."""
+    """The body written out, at rest, if a law that opens fired or if it came out cheaper (log(e) for e = exp(u))."""
     new, laws = rewrite(written_out, ALL)
     return (new, laws) if OPENING.intersection(laws) or weight(new) < weight(body) else None
 
@@ -78,5 +78,3 @@ def _is_candidate(body: Expr) -> bool:
 
 def _size(body: Expr) -> int:
     return sum(1 for _ in preorder_traversal(body))
-
-

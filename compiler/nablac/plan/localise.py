@@ -77,9 +77,13 @@ def _kept_axes(sightings: list[Sighting]) -> tuple[int, ...]:
 def mapped(body: tuple[Statement, ...], change: Callable[[Access], Expr]) -> tuple[Statement, ...]:
     """The statements with every access changed, stored ones too (those must stay accesses)."""
 
+    def access(a: Access) -> Expr:
+        inside = [expression(i) for i in a.indices]
+        same = all(x is y for x, y in zip(inside, a.indices, strict=True))
+        return change(a if same else a.func(a.args[0], *inside))
+
     def expression(e: Expr) -> Expr:
-        found = accesses(e)
-        replacing = {a: change(a) for a in found}
+        replacing = {a: access(a) for a in accesses(e)}
         return e.xreplace({a: b for a, b in replacing.items() if a != b})
 
     def target(a: Access) -> Access:
@@ -142,7 +146,8 @@ def forwarded(body: tuple[Statement, ...], fresh: Callable[[str], Access]) -> tu
         if isinstance(s, Store) and s.mode is Mode.SET and s.target.indices and not isinstance(s.value, Access):
             later = {a for rest in body[at + 1 :] for a in _all_reads(rest)}
             if s.target in later:
-                register = fresh(s.target.tensor)
+                place = "".join(str(i) for i in s.target.indices if isinstance(i, Symbol))
+                register = fresh(f":{s.target.tensor}:_{place}")
                 known[s.target] = register
                 out.append(Store(register, s.value))
                 s = Store(s.target, register)

@@ -40,7 +40,8 @@ class Homes:
 
 
 def schedule(program: Program, homes: Homes = Homes()) -> Schedule:
-    """The program's loop nests in order."""
+    """The program's loop nests in order; what leads to no result is left out."""
+    program = program.with_equations(_live(program))
     wide = wide_scalars(program, homes.wide)
     buffers = {t.name: _declared(program, t.name) for t in program.tensors if t.role is not Role.RESULT}
     for e in program.equations:
@@ -48,6 +49,7 @@ def schedule(program: Program, homes: Homes = Homes()) -> Schedule:
     products = {e.target: p for e in program.equations if (p := as_product(e)) and worthwhile(p, e)}
     items = [make_item(e, number) for number, e in enumerate(program.equations)]
     groups = grouped(items, strangers=False, alone=products)
+    groups = _results_early(groups, program.results)
     builder = _Builder(program, buffers, _readers(groups))
     nests: list[Nest] = []
     for run in _runs(groups, products):
@@ -58,6 +60,41 @@ def schedule(program: Program, homes: Homes = Homes()) -> Schedule:
         else:
             nests.append(builder.nest(run))
     return Schedule(program.name, program.dtype, buffers, tuple(nests), program.results)
+
+
+def _live(program: Program) -> list[Equation]:
+    """The equations that lead to a result."""
+    needed = set(program.results)
+    live: list[Equation] = []
+    for equation in reversed(program.equations):
+        if equation.target in needed:
+            live.append(equation)
+            needed.update(equation.sources)
+    return live[::-1]
+
+
+def _results_early(groups: list[Group], results: Collection[str]) -> list[Group]:
+    """The groups with those that only make results right after what they need: their operands are free sooner."""
+    readers = _readers(groups)
+    final = {id(g) for g in groups if all(n in results and not readers.get(n, set()) - {id(g)} for n in g.members)}
+    waiting = [g for g in groups if id(g) in final and g.extent is None]
+    ordered: list[Group] = []
+    computed: set[str] = set()
+    produced = {name for g in groups for name in g.members}
+
+    def release() -> None:
+        for g in list(waiting):
+            if all(a.tensor in computed or a.tensor not in produced for item, _ in g.members.values() for a in item.needs):
+                waiting.remove(g)
+                ordered.append(g)
+                computed.update(g.members)
+
+    for g in groups:
+        if g not in waiting and g not in ordered:
+            ordered.append(g)
+            computed.update(g.members)
+            release()
+    return ordered + waiting
 
 
 def _runs(groups: list[Group], products: Collection[str]) -> list[list[Group]]:

@@ -56,7 +56,7 @@ def _lifted(
         if not isinstance(e, Boolean) and constant(e):
             return lift(e)
         if isinstance(e, Where):
-            return Where(visit(e.args[0]), e.args[1], e.args[2])
+            return Where(visit(e.args[0]), *(_branch(a, visit) for a in e.args[1:]))
         if isinstance(e, (Add, Mul)):
             fixed = [a for a in e.args if constant(a) and a is not S.NegativeOne]
             if len(fixed) > 1:
@@ -67,6 +67,7 @@ def _lifted(
 
     kept: list[Statement] = []
     for s in loop.body:
+        (s,) = renamed((s,), same)
         match s:
             case Store(target=target, value=value) if _is_made(s) and _alone(target, loop.body) and constant(value):
                 if value in known:
@@ -81,7 +82,17 @@ def _lifted(
                 kept.append(replace(s, value=visit(value)))
             case _:
                 kept.append(s)
-    return replace(loop, body=renamed(tuple(kept), same)), lets
+    return replace(loop, body=tuple(kept)), lets
+
+
+def _branch(e: Expr, visit: Callable[[Expr], Expr]) -> Expr:
+    """A branch in which only what reads no tensor is lifted: an extent's reciprocal harms nobody."""
+    if _is_leaf(e):
+        return e
+    if not e.has(Access):
+        return visit(e)
+    new = [_branch(a, visit) if isinstance(a, Expr) else a for a in e.args]
+    return e if all(a is b for a, b in zip(new, e.args, strict=True)) else e.func(*new)
 
 
 def _is_made(s: Store) -> bool:
@@ -109,7 +120,7 @@ def _worthy(e: Expr) -> bool:
 def _stem(e: Expr) -> str:
     """A name that says what a value is, where that is short."""
     if isinstance(e, Pow) and e.exp is S.NegativeOne and _is_leaf(e.base):
-        return f"inv_{e.base.tensor if isinstance(e.base, Access) else e.base.name}"
+        return f"inv_:{e.base.tensor if isinstance(e.base, Access) else e.base.name}:"
     return "t"
 
 
@@ -154,6 +165,7 @@ def _shared(body: tuple[Statement, ...], fresh: Callable[[str], Access]) -> tupl
         return new
 
     for s in body:
+        (s,) = renamed((s,), same)
         if isinstance(s, Store):
             if s.value in repeated and _is_made(s):
                 if s.value in named:
@@ -166,4 +178,4 @@ def _shared(body: tuple[Statement, ...], fresh: Callable[[str], Access]) -> tupl
         elif isinstance(s, Pick):
             s = replace(s, value=visit(s.value))
         out.append(s)
-    return renamed(tuple(out), same)
+    return tuple(out)

@@ -13,9 +13,20 @@ from nablac.ir.equation import Equation
 from nablac.ir.functions import NAMES, Access, Delta, Where
 from nablac.ir.text import fraction_in_order, terms_in_order
 
-OPERATORS = {"sum": r"\sum", "prod": r"\prod", "max": r"\max", "min": r"\min", "argmax": r"\operatorname*{arg\,max}",
-             "argmin": r"\operatorname*{arg\,min}"}
-GREEK = set("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega".split())
+OPERATORS = {
+    "sum": r"\sum",
+    "prod": r"\prod",
+    "max": r"\max",
+    "min": r"\min",
+    "argmax": r"\operatorname*{arg\,max}",
+    "argmin": r"\operatorname*{arg\,min}",
+}
+GREEK = frozenset(
+    re.findall(
+        r"\w+",
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega",
+    )
+)
 
 
 def latex_equation(equation: Equation) -> str:
@@ -42,8 +53,14 @@ def latex_expression(expression: Expr) -> str:
 
 def latex_document(title: str, sections: Sequence[tuple[str, Sequence[tuple[int, Equation]]]]) -> str:
     """A document that stock pdflatex accepts: each section's numbered equations."""
-    lines = [r"\documentclass{article}", r"\usepackage{amsmath}", r"\usepackage[margin=2cm]{geometry}",
-             r"\allowdisplaybreaks", r"\begin{document}", rf"\section*{{{_escape(title)}}}"]
+    lines = [
+        r"\documentclass{article}",
+        r"\usepackage{amsmath}",
+        r"\usepackage[margin=2cm]{geometry}",
+        r"\allowdisplaybreaks",
+        r"\begin{document}",
+        rf"\section*{{{_escape(title)}}}",
+    ]
     for heading, equations in sections:
         lines.append(rf"\subsection*{{{_escape(heading)}}}")
         lines.append(r"\begin{align}")
@@ -66,15 +83,12 @@ def _symbol(symbol: Symbol) -> str:
 
 
 def _element(name: str, indices: Sequence[str]) -> str:
-    r"""``d_linear_1.W`` at j, k is \overline{W^{\mathrm{linear\_1}}}_{j,k}: the adjoint has a bar, a layer stands above."""
+    r"""``d_linear_1.W`` at j, k is \overline{W^{\mathrm{linear\_1}}}_{j,k}: a bar for the adjoint, the layer above."""
     bars = 0
     while name.startswith("d_") and len(name) > 2:
         name, bars = name[2:], bars + 1
     layer, _, own = name.rpartition(".")
-    if own in GREEK:
-        text = rf"\{own}"
-    else:
-        text = own if len(own) == 1 else rf"\mathrm{{{_escape(own)}}}"
+    text = rf"\{own}" if own in GREEK else own if len(own) == 1 else rf"\mathrm{{{_escape(own)}}}"
     if layer:
         text = rf"{text}^{{\mathrm{{{_escape(layer)}}}}}"
     for _ in range(bars):
@@ -104,7 +118,9 @@ class _Printer(LatexPrinter):
         text = ""
         for term in terms_in_order(node):
             printed = self._print(term)
-            text += printed if not text else f" - {printed[1:].lstrip()}" if printed.startswith("-") else f" + {printed}"
+            text += (
+                printed if not text else f" - {printed[1:].lstrip()}" if printed.startswith("-") else f" + {printed}"
+            )
         return text
 
     def _print_Mul(self, node: Mul) -> str:

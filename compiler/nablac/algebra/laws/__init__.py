@@ -23,7 +23,9 @@ STABLE: tuple[Law, ...] = (
     Law("tanh from sigmoid", "2*sigmoid(2*u) - 1 = tanh(u)", (Add,), exponentials.tanh_from_sigmoid, opens=True),
     Law("softplus by parts", "relu(u) + softplus(-abs(u)) = softplus(u)", (Add,), exponentials.softplus_from_parts),
     Law("sigmoid", "1/(1 + exp(-u)) = sigmoid(u)", (Pow,), exponentials.sigmoid_from_power, opens=True),
-    Law("two-way softmax", "1/(exp(u) + exp(v)) = sigmoid(u - v)*exp(-u)", (Pow,), exponentials.exp_over_sum, opens=True),
+    Law(
+        "two-way softmax", "1/(exp(u) + exp(v)) = sigmoid(u - v)*exp(-u)", (Pow,), exponentials.exp_over_sum, opens=True
+    ),
     Law("one exponential", "exp(u)*exp(v) = exp(u + v)", (Mul,), exponentials.one_exponential, opens=True),
     Law("exponential into sigmoid", "exp(u)*sigmoid(-u) = sigmoid(u)", (Mul,), exponentials.fold_exp_sigmoid),
     Law("tanh", "sinh(u)/cosh(u) = tanh(u)", (Mul,), exponentials.tanh_from_product, opens=True),
@@ -41,14 +43,21 @@ TIDY: tuple[Law, ...] = (
     Law("nested choice", "where(u > 0, where(u > 0, u, v), w) = where(u > 0, u, w)", (Where,), shapes.same_condition),
     Law("choice of", "where(u > 0, u, 0) = relu(u)", (Where,), shapes.where_is_known),
     Law("factor into choice", "u*where(v > 0, w, 0) = where(v > 0, u*w, 0)", (Mul,), shapes.merge_where),
-    Law("sum of choices", "where(u > 0, v, w) + where(u > 0, z, 1) = where(u > 0, v + z, w + 1)", (Add,), shapes.add_where),
+    Law(
+        "sum of choices",
+        "where(u > 0, v, w) + where(u > 0, z, 1) = where(u > 0, v + z, w + 1)",
+        (Add,),
+        shapes.add_where,
+    ),
     Law("sign into sum", "-z*(u - v - w) = z*(v + w - u)", (Mul,), shapes.sign_into_sum),
     Law("number out of sum", "w*(2*u - 2*v) = 2*w*(u - v)", (Mul,), shapes.number_out_of_sum),
     Law("common factor", "u*v + u*w = u*(v + w)", (Add,), shapes.common_factor),
 )
 
 SHORT: tuple[Law, ...] = (
-    Law("both sigmoids", "sigmoid(u)*sigmoid(-u) = sigmoid(u)*(1 - sigmoid(u))", (Add, Mul), exponentials.both_sigmoids),
+    Law(
+        "both sigmoids", "sigmoid(u)*sigmoid(-u) = sigmoid(u)*(1 - sigmoid(u))", (Add, Mul), exponentials.both_sigmoids
+    ),
 )
 """Rows for the last round only: they shorten at the price of what the stable laws keep."""
 

@@ -129,7 +129,10 @@ def tanh_from_product(node: Expr) -> Expr | None:
             below = cosh(base.args[0])
             if powers.get(below, S.Zero).is_negative:
                 times = min(power, -powers[below])
-                return product_of(powers | {base: power - times, below: powers[below] + times}) * tanh(base.args[0]) ** times
+                return (
+                    product_of(powers | {base: power - times, below: powers[below] + times})
+                    * tanh(base.args[0]) ** times
+                )
         if isinstance(base, expm1) and power.is_positive:
             other = sigmoid(-base.args[0])
             if powers.get(other, S.Zero).is_positive:

@@ -22,7 +22,9 @@ def own_kinks(node: Expr) -> Expr | None:
 
 def merge_where(node: Expr) -> Expr | None:
     """r*where(c, u, 0) with r free of conditions goes inside, where 0*inf cannot arise."""
-    choices = [a for a in node.args if isinstance(a, Where) and (a.args[1].is_number or a.args[2] == 0) and a.args[2].is_number]
+    choices = [
+        a for a in node.args if isinstance(a, Where) and (a.args[1].is_number or a.args[2] == 0) and a.args[2].is_number
+    ]
     if not choices:
         return None
     first = choices[0]
@@ -88,12 +90,14 @@ def common_factor(node: Expr) -> Expr | None:
     products = [powers_of(term.as_coeff_Mul()[1]) for term in node.args]
     shared: Expr = S.One
     for base, power in products[0].items():
-        if base.is_number or not power.is_Integer or any(base not in p or not p[base].is_Integer for p in products):
+        if base.is_number and base is not S.Exp1:
             continue
-        powers = [p[base] for p in products]
-        if all(q.is_positive for q in powers):
+        powers = [p.get(base) for p in products]
+        if all(q == power for q in powers):
+            shared *= base**power
+        elif all(q is not None and q.is_Integer and q.is_positive for q in powers):
             shared *= base ** min(powers)
-        elif all(q.is_negative for q in powers):
+        elif all(q is not None and q.is_Integer and q.is_negative for q in powers):
             shared *= base ** max(powers)
     return shared * Add(*(term / shared for term in node.args)) if shared != 1 else None
 
