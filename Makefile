@@ -6,7 +6,7 @@
 #   make lint        ruff
 #   make types       mypy --strict
 #   make generate    compile every example into generated/
-#   make bench       time the generated modules against PyTorch, and the compiler itself (installs PyTorch)
+#   make bench       time the generated modules against PyTorch, and the compiler itself (installs PyTorch's CPU build)
 #   make compare     regenerate into a temporary directory and show how generated/ differs
 #   make setup       the environment alone: .venv with everything that the above need
 #   make clean       remove what these commands made, .venv too
@@ -20,6 +20,7 @@ BIN    := $(VENV)/bin
 RUNS   := runs
 EXAMPLES := $(wildcard examples/*.yaml)
 JOBS   ?= 2
+TORCH  ?= --extra-index-url https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-deep lint types generate bench compare clean
@@ -38,8 +39,7 @@ $(VENV)/.ready: pyproject.toml
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--extra-index-url https://download.pytorch.org/whl/cpu '.[bench]' --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) --editable '.[bench]'
 	@touch $@
 
 examples/data/mnist/.ready: examples/data/make_idx.py $(VENV)/.ready

@@ -59,4 +59,5 @@ def description() -> list[str]:
         f"- processor: {processor()}, {os.cpu_count()} logical processors, one thread used",
         f"- NumPy's BLAS: {blas()}",
         f"- Python {platform.python_version()}, {', '.join(versions)}",
+        f"- load of the last minute, this benchmark's own included: {os.getloadavg()[0]:.1f}",
     ]

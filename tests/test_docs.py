@@ -73,6 +73,8 @@ def test_the_path_of_one_equation_is_what_the_passes_do() -> None:
 
 def test_the_readme_shows_what_is_generated() -> None:
     page, module = ROOT / "README.md", (ROOT / "generated" / "digits.py").read_text(encoding="utf-8")
-    assert all(block in module for block in blocks(page, "generated"))
+    for block in blocks(page, "generated"):
+        name = re.search(r"def (\w+)", block)
+        assert block in module, f"show {name and name[1]} of generated/digits.py as it is now"
     for line in "".join(blocks(page, "inspect")).splitlines():
         assert re.sub(r"^\( +", "(", line) in module

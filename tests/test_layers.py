@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,12 +12,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "compiler" / "nablac"
 
-LAYERS = ("errors", "ir", "algebra", "frontend", "passes", "plan", "emit", "report", "pipeline", "network", "verify", "store", "cli")
+LAYERS = (
+    "errors", "ir", "algebra", "frontend", "passes", "plan", "emit", "report", "pipeline", "network", "verify", "store",
+    "cli",
+)  # fmt: skip
 """Each layer may import itself and what stands to its left; ``__init__`` and ``__main__`` may import all."""
 
 FENCES = {
     "sympy": ("ir.", "algebra.", "frontend.", "passes.", "plan.", "emit.printer", "emit.stable", "emit.nests",
-              "emit.code", "emit.entries", "emit.gemms", "emit.kernels", "emit.numpy_", "report.", "pipeline", "network", "verify"),
+              "emit.code", "emit.entries", "emit.gemms", "emit.kernels", "emit.numpy_", "report.", "pipeline",
+              "network", "verify"),
     "jinja2": ("emit.render", "report."),
     "numba": (),
     "llvmlite": (),
@@ -165,6 +170,12 @@ def _strict_or_ours(module: str, call: ast.Call) -> bool:
     """``sympify(x, strict=True)`` refuses text; the node classes turn Python's numbers into SymPy's."""
     strict = any(k.arg == "strict" and ast.unparse(k.value) == "True" for k in call.keywords)
     return strict or module == "ir.functions"
+
+
+def test_the_wheel_holds_every_package() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    there = {".".join(path.parent.relative_to(PACKAGE.parent).parts) for path in PACKAGE.rglob("__init__.py")}
+    assert set(settings["packages"]) == there | {"nablac.templates"}
 
 
 def test_the_first_line_says_what_a_file_is() -> None:

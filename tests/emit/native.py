@@ -1,4 +1,4 @@
-"""Emitted functions made to run: as a real module with Numba, or as plain Python over arrays that refuse bad indices."""
+"""Emitted functions made to run: as a real module with Numba, or as Python over arrays that refuse bad indices."""
 
 from __future__ import annotations
 
@@ -80,17 +80,28 @@ def plain(programs: Programs) -> tuple[SimpleNamespace, Code]:
     """The functions as Python runs them, every read inside its array."""
     code = emit_code(programs)
     space: dict[str, Any] = {name: getattr(math, name) for name in code.imports}
-    space |= {"np": np, "real": getattr(np, programs.predict.dtype), "kernel": lambda f: f, "_view": _view, "_gemm": _gemm}
+    space |= {
+        "np": np,
+        "real": getattr(np, programs.predict.dtype),
+        "kernel": lambda f: f,
+        "_view": _view,
+        "_gemm": _gemm,
+    }
     exec(functions_text(code), space)
     return SimpleNamespace(**space), code
 
 
-def call(module: Any, code: Code, name: str, program: Program, values: Mapping[str, Any], loss: str = "loss") -> dict[str, Any]:
+def call(
+    module: Any, code: Code, name: str, program: Program, values: Mapping[str, Any], loss: str = "loss"
+) -> dict[str, Any]:
     """What one entry answers: outputs by name, or ``values``, or loss and gradients by parameter (as ``grad``)."""
     entry, real = code.signatures[name], np.dtype(program.dtype)
     params = [np.ravel(values[t.name]) for t in program.having(Role.PARAM)]
     flat = np.concatenate(params).astype(real) if params else np.zeros(0, real)
-    given = {t.name: np.asarray(values[t.name], np.int64 if t.kind.value == "int" else real) for t in program.having(Role.INPUT)}
+    given = {
+        t.name: np.asarray(values[t.name], np.int64 if t.kind.value == "int" else real)
+        for t in program.having(Role.INPUT)
+    }
     strict = Strict if isinstance(module, SimpleNamespace) else np.ndarray
     extents = {str(e): s for t in program.having(Role.INPUT) for e, s in zip(t.shape, given[t.name].shape, strict=True)}
     sizes = getattr(module, f"_sizes_{name}")(*(extents[e] for e in entry.extents))

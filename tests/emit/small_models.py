@@ -57,9 +57,10 @@ def _evaluate(params, x, y, values, work, iwork):
     values[:] = 0.0
     for i in range(x.shape[0]):
         s = 0.0
+        top = z[i].max()
         for c in range(3):
-            s += math.exp(z[i, c] - z[i, y[i]])
-        values[0] += math.log(s) / x.shape[0]
+            s += math.exp(z[i, c] - top)
+        values[0] += (math.log(s) + top - z[i, y[i]]) / x.shape[0]
         values[1] += (np.argmax(z[i]) == y[i]) / x.shape[0]
 
 

@@ -48,10 +48,11 @@ def equation(target: str, indices: Any, body: Any, ranges: Any, reduce: str = ""
 
 
 def program(tensors: Any, *equations: Equation, dtype: str = "float64") -> Program:
-    results = [
-        Tensor(e.target, e.shape, Kind.INT if e.reduction and e.reduction.kind.startswith("arg") else Kind.REAL)
-        for e in equations
-    ]
+    results = []
+    for e in equations:
+        kind = e.reduction.kind if e.reduction else "none"
+        whole = kind.startswith("arg") or (isinstance(e.body, IntAccess) and kind in ("none", "max", "min"))
+        results.append(Tensor(e.target, e.shape, Kind.INT if whole else Kind.REAL))
     return Program("test", (*tensors, *results), equations, (equations[-1].target,), dtype)
 
 
@@ -216,6 +217,20 @@ def test_gathers_and_slices() -> None:
     )
     assert 'r2 = p["e"].take(t, axis=0)' in text
     assert "r6 = x[:, 1:5].T - x[:, :4].T" in text
+
+
+def test_integers_stay_integers() -> None:
+    t = given("t", "n", 3, label=6)
+    ranges = {"i": "n", "j": 3}
+    prog = program(
+        (t,),
+        equation("copy", (j, i), IntAccess("t", i, j), ranges),
+        equation("top", (i,), IntAccess("t", i, j), ranges, "max", (j,)),
+        equation("low", (j,), IntAccess("copy", j, i), ranges, "min", (i,)),
+        equation("count", (i,), IntAccess("top", i), ranges, "sum", (j,)),
+        equation("place", (i,), IntAccess("t", i, j), ranges, "argmax", (j,)),
+    )
+    assert "top = t.max(axis=1)" in agrees(Program("t", prog.tensors, prog.equations, ("top",)))
 
 
 def test_every_reduction_on_every_axis() -> None:

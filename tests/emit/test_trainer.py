@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -260,7 +261,7 @@ def test_a_checkpoint_that_does_not_fit(m: ModuleType, c: ModuleType, tmp_path: 
         path.write_bytes(content)
         with pytest.raises(m.InputError, match="run.npz is not a checkpoint"):
             m.fit(x=x, y=y, epochs=2, checkpoint=path, resume=True, progress=False)
-    with pytest.raises(m.InputError, match="other.npz is not a checkpoint\n  found:    No such file or directory"):
+    with pytest.raises(m.InputError, match="other.npz is not a checkpoint\n  found:    .* No such file or directory"):
         m.Run.load(tmp_path / "other.npz")
     np.savez(path, facts=np.array([{}], dtype=object))
     with pytest.raises(m.InputError, match="is not a checkpoint\n  found:    Object arrays cannot be loaded"):
@@ -276,7 +277,7 @@ def test_a_loss_that_is_not_finite(m: ModuleType, tmp_path: Path) -> None:
     m.fit(x=x, y=y, epochs=2, batch_size=8, checkpoint=path, progress=False)
     good = path.read_bytes()
     real = m.learning_rate
-    m.learning_rate = lambda epoch, lr: 1e38 if epoch == 3 else lr  # type: ignore[attr-defined]
+    m.learning_rate = lambda epoch, lr: 3.4e38 if epoch == 3 else lr  # type: ignore[attr-defined]
     try:
         with pytest.raises(m.DivergedError) as error:
             m.fit(x=x, y=y, epochs=9, batch_size=8, checkpoint=path, resume=True, progress=False)
@@ -284,8 +285,8 @@ def test_a_loss_that_is_not_finite(m: ModuleType, tmp_path: Path) -> None:
         m.learning_rate = real  # type: ignore[attr-defined]
     lines = str(error.value).splitlines()
     assert lines[0].startswith("the loss is not finite in epoch 4, step 2")
-    assert lines[1].startswith("  found:    first in (7) loss = sum[i]((log(")
-    assert lines[3] == "  remedy:   a smaller lr than 1e+38, or scaled inputs; epoch 3 is kept"
+    assert re.fullmatch(r"  found:    first in loss: \(\d+\) loss = sum\[i\]\(\(log\(.*", lines[1])
+    assert lines[3] == "  remedy:   a smaller lr than 3.4e+38, or scaled inputs; epoch 3 is kept"
     assert path.read_bytes() != good and len(m.Run.load(path).history) == 3
     assert np.isfinite(m.Run.load(path).params).all()
 
@@ -294,5 +295,5 @@ def test_parameters_that_are_not_finite(m: ModuleType) -> None:
     x, y = samples(8)
     params = m.init()
     params[30] = np.inf
-    with pytest.raises(m.DivergedError, match=r"first in linear_2.W, updated in step 0"):
+    with pytest.raises(m.DivergedError, match=r"first in linear_2.W, by the update of step 0"):
         m.fit(x=x, y=y, params=params, epochs=1, progress=False)

@@ -6,10 +6,11 @@ what the module has to import.  It writes no file and knows no template.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sympy import Expr, Integer, Mul, S, Symbol
+from sympy import Expr, Integer, Mul, S
 
 from nablac.emit.comments import Commentary, numbered
 from nablac.emit.entries import UNPACK, Entry, EntryWriter, flat_offsets, sizes_text, unpack_text
@@ -58,7 +59,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Programs:
-    """What a module computes.  ``metrics`` and ``loss`` name 0-d results; ``updates`` pairs a tensor with its next value."""
+    """What a module computes.  ``loss`` and ``metrics`` name 0-d results; ``updates`` pairs a tensor with the next."""
 
     predict: Program
     evaluate: Program | None = None
@@ -72,8 +73,8 @@ class Programs:
 
     def items(self) -> tuple[tuple[str, Program], ...]:
         """The programs there are, in the order in which equations are numbered."""
-        rows = (("predict", self.predict), ("gradient", self.gradient), ("evaluate", self.evaluate), ("update", self.update))
-        return tuple((name, program) for name, program in rows if program is not None)
+        named = {"predict": self.predict, "gradient": self.gradient, "evaluate": self.evaluate, "update": self.update}
+        return tuple((name, program) for name, program in named.items() if program is not None)
 
     def gradient_of(self, parameter: str) -> str:
         """The name of a parameter's gradient."""
@@ -86,7 +87,9 @@ def emit_code(programs: Programs, numbers: Mapping[str, int] | None = None) -> C
     memories = {name: plan_memory(s) for name, s in schedules.items()}
     numbers = numbers or numbered(schedules.values())
     tell = Commentary(numbers)
-    sites = {(n, at): site_of(s, nest) for n, s in schedules.items() for at, nest in enumerate(s.nests) if not _inline(nest)}
+    sites = {
+        (n, at): site_of(s, nest) for n, s in schedules.items() for at, nest in enumerate(s.nests) if not _inline(nest)
+    }
     printed = kernels(sites.values(), taken=ORDER)
     functions = tuple(Function(k.name, tell.above(k), k.text) for k in printed)
     of_site = {id(site): kernel for kernel in printed for site in kernel.sites}
@@ -102,7 +105,9 @@ def emit_code(programs: Programs, numbers: Mapping[str, int] | None = None) -> C
     shaped = _unpacked(programs.predict)
     unpack = (Function(UNPACK, "", unpack_text(programs.predict, shaped)),) if shaped else ()
     return Code(
-        imports=needed("\n".join([*(k.text for k in printed), *(e.text for e in entries.values()), *(h.text for h in helpers)])),
+        imports=needed(
+            "\n".join([k.text for k in printed] + [e.text for e in entries.values()] + [h.text for h in helpers])
+        ),
         helpers=helpers,
         numba_imports=imports_text(products),
         products=support_text(products),
@@ -124,7 +129,8 @@ def _scheduled(name: str, program: Program, programs: Programs) -> Schedule:
         return schedule(program, Homes(wide=(programs.loss, *programs.metrics)))
     if name == "update":
         return inplace(schedule(program), programs.updates)
-    return schedule(program, Homes({result: Space.OUTPUT for result in program.results}))
+    wide = (programs.loss, *programs.metrics)
+    return schedule(program, Homes(dict.fromkeys(program.results, Space.OUTPUT), wide))
 
 
 def _inline(nest: Nest) -> bool:
@@ -150,16 +156,15 @@ def _entry(name: str, program: Program, programs: Programs, w: EntryWriter) -> E
         return _update_entry(program, w)
     read = {n for nest in w.schedule.nests for n in nest.read}
     inputs = tuple(t.name for t in program.having(Role.INPUT) if t.name in read)
-    inputs += tuple(t.name for t in _tell_extents(program, inputs, w.schedule))
     outputs = program.results if name == "predict" else ()
     has_params = bool(program.having(Role.PARAM))
+    w.take_extents()
     for word in inputs:
         w.names[word] = w.space.take(word)
     given = {o: w.space.take(o if w.schedule.buffers[o].shape else f"{o}_out") for o in outputs}
     w.names |= {o: text for o, text in given.items() if w.schedule.buffers[o].shape}
     tail = {"predict": tuple(given.values()), "evaluate": ("values",), "gradient": ("grad",)}[name]
     arguments = (*(("params",) if has_params else ()), *(w.names[i] for i in inputs), *tail, "work", "iwork")
-    w.bind_extents(inputs)
     shaped = _unpacked(program)
     if shaped:
         w.unpack("params", {p: p for p in shaped})
@@ -174,6 +179,7 @@ def _entry(name: str, program: Program, programs: Programs, w: EntryWriter) -> E
     for at in range(len(w.schedule.nests)):
         w.nest(at)
     w.lines += _results(name, program, programs, w, given)
+    w.bind_extents(inputs)
     body = "\n".join(f"    {line}" for line in w.lines)
     doc = {
         "predict": "The outputs.",
@@ -189,18 +195,6 @@ def _unpacked(program: Program) -> tuple[str, ...]:
     """The parameters with axes, where they are enough to be unpacked by one call."""
     shaped = tuple(t.name for t in program.having(Role.PARAM) if t.shape)
     return shaped if len(shaped) > 2 else ()
-
-
-def _tell_extents(program: Program, inputs: tuple[str, ...], s: Schedule) -> list:  # type: ignore[type-arg]
-    """Inputs that are not read but tell an extent that no other does."""
-    known = {x for i in inputs for x in program.declared[i].shape}
-    more = []
-    for t in program.having(Role.INPUT):
-        fresh = [x for x in t.shape if isinstance(x, Symbol) and x not in known]
-        if fresh and t.name not in inputs and any(str(x) in _extents(s) for x in fresh):
-            more.append(t)
-            known |= set(t.shape)
-    return more
 
 
 def _extents(s: Schedule) -> tuple[str, ...]:
@@ -237,14 +231,14 @@ def _update_entry(program: Program, w: EntryWriter) -> Entry:
     for name in ("lr", "t"):
         w.names[name] = name
         w.space.taken.add(name)
+    w.take_extents()
     extent = program.declared[flat[0]].shape[0]
-    if not isinstance(extent, Integer):
-        w.space.take(str(extent))
-        w.lines.append(f"{extent} = params.size")
     for t in program.having(Role.STATE):
         w.bind(t.name)
     for at in range(len(w.schedule.nests)):
         w.nest(at)
+    if not isinstance(extent, Integer) and any(re.search(rf"\b{extent}\b", line) for line in w.lines):
+        w.lines.insert(0, f"{extent} = params.size")
     body = "\n".join(f"    {line}" for line in w.lines)
     text = f'@kernel\ndef _update({", ".join(arguments)}):\n    """One step of the optimizer, in place."""\n{body}'
     return Entry("_update", arguments, (), (), text, (), (S.Zero, S.Zero))
@@ -252,11 +246,8 @@ def _update_entry(program: Program, w: EntryWriter) -> Entry:
 
 def _helpers(printed: list[Kernel], entries: Mapping[str, Entry], dtype: str) -> tuple[Function, ...]:
     """The scalar functions that the printed text calls."""
-    import re
-
     text = "\n".join([*(k.text for k in printed), *(e.text for e in entries.values())])
     called = set(re.findall(r"\b(_[a-z]\w*)\(", text))
     number = Printer(dtype).number
     names = [n for n in ORDER if n in called] + sorted(n for n in called if n.startswith("_exprel"))
-    return tuple(Function(n, "", f"@kernel\n{helper_text(n, number)}") for n in dict.fromkeys(names))
-
+    return tuple(Function(n, "", f"@kernel\n{helper_text(n, number, dtype)}") for n in dict.fromkeys(names))

@@ -7,6 +7,7 @@ The entries bind every array once, call kernels and products in order, and name 
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,17 +15,16 @@ from dataclasses import dataclass, field
 from sympy import Expr, Integer, Mul, S, Symbol
 
 from nablac.emit.comments import Commentary
-from nablac.emit.kernels import Kernel, Site
+from nablac.emit.kernels import Kernel, Site, folded
 from nablac.emit.naming import NameSpace
 from nablac.emit.nests import bare, store_line
 from nablac.emit.printer import Printer
-from nablac.errors import InternalError
+from nablac.errors import CompileError, InternalError
 from nablac.ir.equation import Program
 from nablac.ir.functions import Access
 from nablac.ir.tensor import Role
 from nablac.plan.loops import Gemm, Loop, Nest, Number, Operand, Pick, Schedule, Space, Store, walk
 from nablac.plan.memory import Memory, Spot
-
 
 UNPACK = "_parameters"
 """The function that gives the parameters' views."""
@@ -55,7 +55,7 @@ class EntryWriter:
     tell: Commentary
     lines: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
-    views: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
+    loops: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.space = NameSpace()
@@ -67,15 +67,25 @@ class EntryWriter:
             s.buffer.name: s for a in (self.memory.reals, self.memory.integers) for s in a.spots
         }
 
+    def take_extents(self) -> None:
+        """Keep the names of extents for them."""
+        for name in sorted({str(s) for b in self.schedule.buffers.values() for e in b.shape for s in e.free_symbols}):
+            self.space.take(name)
+
     def bind_extents(self, inputs: tuple[str, ...]) -> None:
-        """``n = x.shape[0]`` for each extent known at run time."""
-        symbols = {s for b in self.schedule.buffers.values() for e in b.shape for s in e.free_symbols}
-        for symbol in sorted(symbols, key=str):
-            self.space.take(str(symbol))
-        for symbol in sorted(symbols, key=str):
-            shown = next(((n, self.schedule.buffers[n].shape.index(symbol)) for n in inputs if symbol in self.schedule.buffers[n].shape), None)
-            if shown:
-                self.lines.append(f"{symbol} = {self.names[shown[0]]}.shape[{shown[1]}]")
+        """``n = x.shape[0]`` in front of all lines, for each extent known at run time that they use."""
+        heads = []
+        for symbol in sorted(
+            {s for b in self.schedule.buffers.values() for e in b.shape for s in e.free_symbols}, key=str
+        ):
+            if not any(re.search(rf"\b{symbol}\b", line.partition("#")[0]) for line in self.lines):
+                continue
+            shown = [name for name in inputs if symbol in self.schedule.buffers[name].shape]
+            if not shown:
+                raise CompileError(f"no input of {self.schedule.name} tells how large {symbol} is")
+            shape = self.schedule.buffers[shown[0]].shape
+            heads.append(f"{symbol} = {self.names[shown[0]]}.shape[{shape.index(symbol)}]")
+        self.lines[:0] = heads
 
     def bind(self, name: str) -> None:
         """The line that makes a buffer's name, if it needs one."""
@@ -149,12 +159,21 @@ class EntryWriter:
         for name in signature.returns:
             self._name(name)
         given = ", ".join(self.names[r] for r in signature.returns)
-        call = f"{kernel.name}({', '.join(arguments)})"
-        self.lines.append(f"{f'{given} = ' if given else ''}{call}  # {self.tell.remark(site.nest.equations)}")
+        call = f"{given} = " if given else ""
+        self.remarked(f"{call}{kernel.name}({', '.join(arguments)})", site.nest)
+
+    def remarked(self, line: str, nest: Nest) -> None:
+        """A line with the numbers of its equations behind it, or above it where they do not fit."""
+        remark = f"# {self.tell.remark(nest.equations)}"
+        if len(line) + len(remark) + 6 <= 120:
+            self.lines.append(f"{line}  {remark}")
+            return
+        head, _, arguments = line.partition("(")
+        self.lines.append(remark)
+        self.lines += folded(head, arguments.removesuffix(")").split(", "), ")").splitlines()
 
     def _product(self, nest: Nest) -> None:
         told = all(map(self.tell.is_told, nest.equations))
-        remark = f"  # {self.tell.remark(nest.equations)}" if told else ""
         self.lines += [] if told else [f"# {line}" for line in self.tell.lines(nest.equations)]
         body, margin = nest.body, ""
         while isinstance(body[0], Loop):
@@ -168,11 +187,17 @@ class EntryWriter:
         left += ".T" if gemm.form[0] == "T" else ""
         right += ".T" if gemm.form[1] == "T" else ""
         scale = "" if gemm.scale == 1 else f", {bare(self.printer.real(gemm.scale))}"
-        self.lines.append(f"{margin}_gemm({left}, {right}, {target}{scale}){remark}")
+        line = f"{margin}_gemm({left}, {right}, {target}{scale})"
+        if told:
+            self.remarked(line, nest)
+        else:
+            self.lines.append(line)
 
     def loop_name(self, index: Symbol) -> str:
-        """The name of a batch loop (it may serve again)."""
-        return str(index.name)
+        """The name of a batch loop, which may serve again."""
+        if index.name not in self.loops:
+            self.loops[index.name] = self.space.take(index.name)
+        return self.loops[index.name]
 
     def matrix(self, operand: Operand) -> str:
         """An operand as a 2-d array: the buffer, an element of its batch, or a reshaped view."""
@@ -180,7 +205,7 @@ class EntryWriter:
         text = self.names[operand.buffer]
         lead = len(operand.leading)
         if lead:
-            text += f"[{', '.join(self.loop_name(i) for i in operand.leading)}]"  # type: ignore[arg-type]
+            text += f"[{', '.join(self.loop_name(i) for i in operand.leading)}]"
         if len(operand.rows) == 1 and len(operand.columns) == 1:
             return text
         sizes = buffer.shape[lead:]
@@ -204,7 +229,7 @@ def sizes_text(name: str, entry: Entry) -> str:
     """The plain function that tells the lengths of an entry's arenas."""
     printer = Printer("float64")
     lengths = ", ".join(printer.integer(S(e).expand()) for e in entry.sizes)
-    return f'def _sizes_{name}({", ".join(entry.extents)}):\n    return {lengths}'
+    return f"def _sizes_{name}({', '.join(entry.extents)}):\n    return {lengths}"
 
 
 def flat_offsets(program: Program, names: tuple[str, ...]) -> dict[str, Expr]:
@@ -215,4 +240,3 @@ def flat_offsets(program: Program, names: tuple[str, ...]) -> dict[str, Expr]:
         offsets[name] = at
         at += Mul(*program.declared[name].shape)
     return offsets
-

@@ -37,11 +37,12 @@ def _view(typing, arena, start, shape):
 '''
 
 PRODUCT = '''
-_BYTES = next((size for name, size in (("avx512f", 64), ("avx", 32)) if binding.get_host_cpu_features().get(name)), 16)
+_FEATURES = binding.get_host_cpu_features()
+_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
 _LANES = _BYTES//np.dtype(real).itemsize  # numbers in a SIMD register
 _OUTER = (8 if _BYTES == 64 else 6, 2*_LANES)  # rows and columns of a tile whose vectors lie along the columns
 _DOTS = (6, 4) if _BYTES == 64 else (3, 3)  # and of one whose vectors lie along the depth
-_INT, _LANE = ir.IntType(64), ir.IntType(32)
+_INT, _LANE, _ONE = ir.IntType(64), ir.IntType(32), real(1)
 
 
 def _splat(builder, value):
@@ -89,14 +90,15 @@ def _outer(builder, vector, a, b, c, steps, columns, depth, rows, starts, masks,
     totals = [[cgutils.alloca_once_value(builder, vector(None)) for _ in starts] for _ in rows]
     with cgutils.for_range(builder, depth) as loop:
         right = builder.gep(b, [builder.mul(loop.index, columns)])
-        values = [_load(builder, vector, builder.gep(right, [at]), mask) for at, mask in zip(starts, masks)]
-        for row, line in zip(rows, totals):
+        pieces = [(builder.gep(right, [at]), mask) for at, mask in zip(starts, masks, strict=True)]
+        values = [_load(builder, vector, piece, mask) for piece, mask in pieces]
+        for row, line in zip(rows, totals, strict=True):
             left = builder.gep(builder.gep(a, [builder.mul(row, steps[0])]), [builder.mul(loop.index, steps[1])])
             factor = _splat(builder, builder.load(left))
-            for total, value in zip(line, values):
+            for total, value in zip(line, values, strict=True):
                 _add_product(builder, total, factor, value)
-    for row, line in zip(rows, totals):
-        for at, mask, total in zip(starts, masks, line):
+    for row, line in zip(rows, totals, strict=True):
+        for at, mask, total in zip(starts, masks, line, strict=True):
             value = builder.fmul(_splat(builder, scale), builder.load(total))
             _store(builder, value, builder.gep(c, [builder.add(builder.mul(row, columns), at)]), mask)
 
@@ -110,7 +112,7 @@ def _dots(builder, vector, a, b, c, columns, depth, rows, places, scale):
         values = [_load(builder, vector, builder.gep(left, [k]), mask) for left in lefts]
         for at, right in enumerate(rights):
             factor = _load(builder, vector, builder.gep(right, [k]), mask)
-            for line, value in zip(totals, values):
+            for line, value in zip(totals, values, strict=True):
                 _add_product(builder, line[at], factor, value)
 
     main = builder.sub(depth, builder.urem(depth, _INT(_LANES)))
@@ -118,8 +120,8 @@ def _dots(builder, vector, a, b, c, columns, depth, rows, places, scale):
         step(k)
     with builder.if_then(builder.icmp_signed("<", main, depth)):
         step(main, _first(builder, builder.sub(depth, main)))
-    for row, line in zip(rows, totals):
-        for at, total in zip(places, line):
+    for row, line in zip(rows, totals, strict=True):
+        for at, total in zip(places, line, strict=True):
             lanes = [vector.element(-0.0), builder.load(total)]
             value = _llvm(builder, "vector.reduce.fadd", vector.element, lanes, fastmath=("reassoc",))
             builder.store(builder.fmul(scale, value), builder.gep(c, [builder.add(builder.mul(row, columns), at)]))
@@ -132,7 +134,7 @@ def _multiply(typing, a, b, c, scale):
 
     def emit(context, builder, signature, arguments):
         builder.function.attributes.add("noinline")
-        arrays = [context.make_array(t)(context, builder, v) for t, v in zip((a, b, c), arguments)]
+        arrays = [context.make_array(t)(context, builder, v) for t, v in zip((a, b, c), arguments[:3], strict=True)]
         (rows, columns), lengths = (cgutils.unpack_tuple(builder, arrays[x].shape, 2) for x in (2, 0))
         vector = ir.VectorType(context.get_value_type(c.dtype), _LANES)
         steps = (lengths[1], _INT(1)) if a.layout == "C" else (_INT(1), lengths[0])
@@ -151,22 +153,24 @@ def _multiply(typing, a, b, c, scale):
             masks = [None if whole else _first(builder, builder.sub(columns, at)) for at in across]
             return _outer(*common, steps, columns, lengths[1], down, across, masks, arguments[3])
 
-        with cgutils.for_range_slice(builder, _INT(0), columns, _INT(width)) as (j, _):
-            with cgutils.for_range_slice(builder, _INT(0), rows, _INT(height)) as (i, _):
-                down = builder.icmp_signed("<=", builder.add(i, _INT(height)), rows)
-                across = builder.icmp_signed("<=", builder.add(j, _INT(width)), columns)
-                with builder.if_else(builder.and_(down, across)) as (inside, edge):
-                    with inside:
-                        tile(i, j, True)
-                    with edge:
-                        tile(i, j, False)
+        def steps_to(end, step):
+            return cgutils.for_range_slice(builder, _INT(0), end, _INT(step))
+
+        with steps_to(columns, width) as (j, _), steps_to(rows, height) as (i, _):
+            down = builder.icmp_signed("<=", builder.add(i, _INT(height)), rows)
+            across = builder.icmp_signed("<=", builder.add(j, _INT(width)), columns)
+            with builder.if_else(builder.and_(down, across)) as (inside, edge):
+                with inside:
+                    tile(i, j, True)
+                with edge:
+                    tile(i, j, False)
         return context.get_dummy_value()
 
     return types.void(a, b, c, c.dtype), emit
 
 
 @kernel
-def _gemm(a, b, c, scale=real(1)):
+def _gemm(a, b, c, scale=_ONE):
     """c = scale*(a @ b); a and b are contiguous, or one of them is the transpose (.T) of what is."""
     _multiply(a, b, c, scale)
 '''

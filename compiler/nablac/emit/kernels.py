@@ -7,6 +7,7 @@ others are read off an array's shape or passed.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,7 +54,6 @@ class Kernel:
 
 def site_of(schedule: Schedule, nest: Nest) -> Site:
     """The nest with its signature."""
-    buffers = schedule.buffers
     arrays: list[str] = []
     scalars: list[str] = []
     written: set[str] = set()
@@ -86,7 +86,9 @@ def site_of(schedule: Schedule, nest: Nest) -> Site:
 
 def _in_order(e: Expr) -> list[Access]:
     """The accesses of an expression, deterministic and independent of names as far as can be."""
-    return sorted(accesses(e), key=lambda a: (-len(a.indices), [str(i) for i in a.indices if not i.has(Access)], str(a)))
+    return sorted(
+        accesses(e), key=lambda a: (-len(a.indices), [str(i) for i in a.indices if not i.has(Access)], str(a))
+    )
 
 
 def _shown(extent: Expr, arrays: Sequence[str], schedule: Schedule) -> tuple[int, int] | None:
@@ -104,8 +106,12 @@ def canonical(site: Site) -> str:
     names |= {name: f"s{at}" for at, name in enumerate(signature.scalars)}
     sizes = {e: f"e{at}" for at, e in enumerate(signature.extents)}
     lines = _body(site, names, sizes, loops=True)
-    kinds = [buffers[name].number.value + str(len(buffers[name].shape)) for name in (*signature.arrays, *signature.scalars)]
-    return "\n".join([site.schedule.dtype, *kinds, *map(str, signature.shown_by), *lines, *(names[r] for r in signature.returns)])
+    kinds = [
+        buffers[name].number.value + str(len(buffers[name].shape)) for name in (*signature.arrays, *signature.scalars)
+    ]
+    return "\n".join(
+        [site.schedule.dtype, *kinds, *map(str, signature.shown_by), *lines, *(names[r] for r in signature.returns)]
+    )
 
 
 def _body(site: Site, names: dict[str, str], sizes: Mapping[Expr, str], loops: bool = False) -> list[str]:
@@ -164,7 +170,15 @@ def _kernel(sites: tuple[Site, ...], functions: NameSpace) -> Kernel:
     returned = [f"return {', '.join(names[r] for r in signature.returns)}"] if signature.returns else []
     name = "_" + functions.take(_kernel_name(first))
     body = "\n".join(f"    {line}" for line in (*heads, *lines, *returned))
-    return Kernel(name, f"@kernel\ndef {name}({', '.join(arguments)}):\n{body}", sites, tuple(passed))
+    return Kernel(name, f"@kernel\n{folded(f'def {name}', arguments, '):')}\n{body}", sites, tuple(passed))
+
+
+def folded(head: str, arguments: Sequence[str], end: str) -> str:
+    """``head(arguments`` and ``end`` in one line, or over several."""
+    line = f"{head}({', '.join(arguments)}{end}"
+    if len(line) <= 116:
+        return line
+    return "\n".join([f"{head}(", *(f"    {part}" for part in textwrap.wrap(f"{', '.join(arguments)},", 108)), end])
 
 
 def _size_name(nest: Nest, extent: Expr) -> str:

@@ -32,9 +32,9 @@ LOCAL = frozenset("grad work iwork losses rows row size i j k j1 j2 j3 j4 j5 j6 
 """Names that the native loop over steps has of its own."""
 
 OWN = frozenset(
-    "_arena _check_in_place _convert _diverged _draw _epoch _evaluate_files _extents _forward_numpy _info _number _parser "
-    "_predict_files _private_cache _random _read _read_csv _read_idx _read_params _reason _save _selfcheck _shaped "
-    "_shuffled _stepper _take _told _train_files _train_steps _write _write_csv".split()
+    "_arena _check_in_place _convert _diverged _draw _epoch _extents _forward_numpy _info _number _private_cache _random "
+    "_read _read_csv _read_idx _read_params _save _selfcheck _shaped _shuffled _stepper _take _train_files _train_steps "
+    "_use_files _write _write_csv".split()
 )
 """The templates' own private functions: a kernel of the same name gets another."""
 

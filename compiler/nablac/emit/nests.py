@@ -74,4 +74,9 @@ def _pick_lines(s: Pick, printer: Printer) -> list[str]:
     lines = []
     if not isinstance(s.value, Access):
         lines, value = [f"value = {bare(value)}"], "value"
-    return [*lines, f"if {value} {sign} {best}:", f"{MARGIN}{best} = {value}", f"{MARGIN}{place} = {printer.integer(s.index)}"]
+    return [
+        *lines,
+        f"if {value} {sign} {best}:",
+        f"{MARGIN}{best} = {value}",
+        f"{MARGIN}{place} = {printer.integer(s.index)}",
+    ]

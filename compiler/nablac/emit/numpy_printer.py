@@ -19,8 +19,8 @@ from nablac.emit.numpy_expression import ATOM, POWER, PRODUCT, UNARY, Axes, Expr
 from nablac.emit.numpy_helpers import HELPERS
 from nablac.errors import InternalError
 from nablac.ir.equation import Equation, Program
-from nablac.ir.functions import Access, IntAccess
-from nablac.ir.tensor import Role, Tensor
+from nablac.ir.functions import Access
+from nablac.ir.tensor import Kind, Role, Tensor
 
 WIDTH = 110
 
@@ -134,19 +134,19 @@ def _statement(target: str, value: str) -> list[str]:
 def _value(equation: Equation, printer: Expressions, result: bool) -> str:
     """The right-hand side of an equation."""
     printer.ranges = equation.ranges
-    body, layout = equation.body, equation.indices
-    integer = isinstance(body, IntAccess) or (equation.reduction is None and _is_int(equation, printer.program))
     if equation.reduction is None:
-        text = printer.integer(body, layout) if integer else printer.strong(body, layout)
-        value = _widened(text, equation, printer)
-        return f"{value}.copy()" if result and equation.indices and isinstance(body, Access) else value
+        value = _widened(_body(equation, printer, equation.body, equation.indices), equation, printer)
+        return f"{value}.copy()" if result and equation.indices and isinstance(equation.body, Access) else value
     if equation.reduction.kind == "sum":
         return _summed(equation, printer)
-    return _reduced(equation, printer, body, equation.reduction.kind).text
+    return _reduced(equation, printer, equation.body, equation.reduction.kind).text
 
 
-def _is_int(equation: Equation, program: Program) -> bool:
-    return program.declared[equation.target].kind.value == "int"
+def _body(equation: Equation, printer: Expressions, body: Expr, layout: Axes) -> Text:
+    """A body in the kind of numbers of its target; what argmax compares is real."""
+    kind = printer.program.declared[equation.target].kind
+    picks = equation.reduction is not None and equation.reduction.kind.startswith("arg")
+    return printer.integer(body, layout) if kind is Kind.INT and not picks else printer.strong(body, layout)
 
 
 def _widened(text: Text, equation: Equation, printer: Expressions) -> str:
@@ -166,7 +166,7 @@ def _depends(e: Expr, indices: Axes) -> Axes:
 def _reduced(equation: Equation, printer: Expressions, body: Expr, verb: str) -> Text:
     """A reduction by axis of a body that is computed whole."""
     layout, full = _layout(equation, body)
-    text = printer.strong(body, layout)
+    text = _body(equation, printer, body, layout)
     if not full:
         shape = ", ".join(printer.size(equation.ranges[i]) for i in layout)
         text = Text(f"np.broadcast_to({text.text}, ({shape},))")

@@ -32,7 +32,26 @@ from nablac.plan.loops import Number
 ATOM, POWER, UNARY, PRODUCT, SUM, COMPARE, NOT, AND, OR, CHOICE = range(9, -1, -1)
 
 FUNCTIONS: dict[type, str] = {
-    **{getattr(sympy, n): n for n in "exp log sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf".split()},
+    **{
+        getattr(sympy, n): n
+        for n in [
+            "exp",
+            "log",
+            "sin",
+            "cos",
+            "tan",
+            "asin",
+            "acos",
+            "atan",
+            "sinh",
+            "cosh",
+            "tanh",
+            "asinh",
+            "acosh",
+            "atanh",
+            "erf",
+        ]
+    },
     f.expm1: "expm1",
     f.log1p: "log1p",
     f.absolute: "abs",
@@ -166,7 +185,7 @@ class Printer:
             condition = equal[0] if len(equal) == 1 else And(*equal, evaluate=False)
             rest = Mul(*(a for a in e.args if a not in deltas))
             return self._choice(condition, self._real(rest), self._number(S.Zero))
-        coefficient, rest = e.as_coeff_Mul()
+        coefficient, rest = _number_and_rest(e)
         _, above, below = fraction_in_order(rest)
         above = above if abs(coefficient) == 1 else [abs(coefficient), *above]
         top = [self._real(a).inside(PRODUCT if at == 0 else PRODUCT + 1) for at, a in enumerate(above)]
@@ -243,7 +262,9 @@ class Printer:
         if isinstance(e, Mul):
             sign, above, below = fraction_in_order(e)
             if not below:
-                text = "*".join(self._integer(a).inside(PRODUCT if at == 0 else PRODUCT + 1) for at, a in enumerate(above))
+                text = "*".join(
+                    self._integer(a).inside(PRODUCT if at == 0 else PRODUCT + 1) for at, a in enumerate(above)
+                )
                 return Text(sign + text, PRODUCT)
         if isinstance(e, Pow) and e.exp.is_Integer and e.exp.is_positive:
             return Text(f"{self._integer(e.base).inside(ATOM)}**{e.exp}", POWER)
@@ -252,11 +273,19 @@ class Printer:
         if isinstance(e, Delta):
             return self._choice(sympy.Eq(*e.args, evaluate=False), Text("1"), Text("0"))
         if isinstance(e, sympy.Mod):
-            return Text(f"{self._integer(e.args[0]).inside(PRODUCT)} % {self._integer(e.args[1]).inside(UNARY)}", PRODUCT)
+            return Text(
+                f"{self._integer(e.args[0]).inside(PRODUCT)} % {self._integer(e.args[1]).inside(UNARY)}", PRODUCT
+            )
         if isinstance(e, (sympy.floor, f.floor)):
             above_, below_ = sympy.together(e.args[0]).as_numer_denom()
             return Text(f"{self._integer(above_).inside(PRODUCT)}//{self._integer(below_).inside(UNARY)}", PRODUCT)
         raise InternalError(f"no way to print the integer {e} ({type(e).__name__})")
+
+
+def _number_and_rest(e: Mul) -> tuple[Expr, Expr]:
+    """A product's numbers as one number, and the rest; integer roots below the line may stay there."""
+    numbers = [a for a in e.args if a.is_number and not a.has(Access)]
+    return Mul(*numbers), Mul(*(a for a in e.args if a not in numbers))
 
 
 def _has_real(c: Relational) -> bool:

@@ -66,24 +66,40 @@ ORDER = (*TEXTS, "_exprel")
 """The order in which they stand in a module."""
 
 IMPORTED = frozenset(
-    "acos acosh asin asinh atan atanh cos cosh erf exp expm1 log log1p sin sinh sqrt tan tanh".split()
+    [
+        "acos",
+        "acosh",
+        "asin",
+        "asinh",
+        "atan",
+        "atanh",
+        "cos",
+        "cosh",
+        "erf",
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "sin",
+        "sinh",
+        "sqrt",
+        "tan",
+        "tanh",
+    ]
 )
 """What the texts and the kernels may take from ``math``."""
 
 
-def helper_text(name: str, number: Callable[[object], str]) -> str:
-    """The text of one function, its numbers typed by ``number``.
+def helper_text(name: str, number: Callable[[object], str], dtype: str = "float64") -> str:
+    """The text of one function for a dtype, its numbers typed by ``number``.
 
     >>> print(helper_text("_relu", lambda v: f"real({v})"))
     def _relu(x):
         \"""max(x, 0); NaN stays NaN.\"""
         return real(0) if x <= real(0) else x
     """
-    if name.startswith("_exprel"):
-        text = _exprel(int(name.removeprefix("_exprel") or 0))
-    else:
-        text = TEXTS[name]
-    values: dict[str, object] = {"log2": sympy.log(2)}
+    text = TEXTS[name] if name in TEXTS else _exprel(int(name.removeprefix("_exprel")))
+    values: dict[str, object] = {"log2": sympy.log(2), "large": Integer(700 if dtype == "float64" else 80)}
     return re.sub(r"\{([^}]+)\}", lambda m: number(values.get(m[1]) or sympy.sympify(Rational(m[1]))), text.strip("\n"))
 
 
@@ -103,6 +119,7 @@ def _exprel(order: int) -> str:
     coefficients = [sympy.expand(series).coeff(x, m) for m in range(terms)]
     steps = "\n".join(f"        p = p*x + {{{c}}}" for c in reversed(coefficients[:-1]))
     recurrence = "\n".join(f"    p = e - {{{k}}}/x*p" if k != 1 else "    p = e - p/x" for k in range(1, order + 1))
+    last = "p if p == p else e  # inf - inf where the value overflows" if order else "p"
     what = "(exp(x) - 1)/x" if not order else f"derivative {order} of (exp(x) - 1)/x"
     return f'''
 def _exprel{order}(x):
@@ -111,12 +128,8 @@ def _exprel{order}(x):
         p = {{{coefficients[-1]}}}
 {steps}
         return p
-    h = exp({{1/2}}*x)
-    e = h*(h/x)
+    e = exp(x)/x if x < {{large}} else exp(x - log(x))
     p = e - {{1}}/x
 {recurrence}
-    return p
-'''.replace("\n\n    return p\n", "\n    return p\n")
-
-
-__all__ = ["IMPORTED", "Integer", "ORDER", "TEXTS", "helper_text", "needed"]
+    return {last}
+'''.replace("\n\n    return", "\n    return")

@@ -43,9 +43,9 @@ class Group:
             return None
         depends = any(a.tensor in self.members for a in item.needs)
         for chosen in item.candidates:
-            if item.ranges[chosen] == self.extent and self._pointwise(item, chosen):
-                if depends or strangers or (chosen == item.candidates[0] and self._related(item)):
-                    return chosen
+            welcome = depends or strangers or (chosen == item.candidates[0] and self._related(item))
+            if welcome and item.ranges[chosen] == self.extent and self._pointwise(item, chosen):
+                return chosen
         return None
 
     def _pointwise(self, item: Item, chosen: Symbol) -> bool:
@@ -124,7 +124,7 @@ def statements(group: Group, names: Names, enclosing: tuple[Symbol, ...] = ()) -
             yield before
             after += last
         if entered.kind in ("argmax", "argmin") and chosen in item.bound:
-            best = names.register("best")
+            best = names.register(f":{item.name}:_best")
             yield Store(best, STARTS[entered.kind])
             entered = replace(entered, picked=(best, loop))
         inside.append(entered)
@@ -140,7 +140,7 @@ def _begun(
     start = STARTS[item.kind] if item.kind not in ("argmax", "argmin") else S.Zero
     target = Access(item.name, *item.element)
     if not item.starting and target.indices:
-        register = names.register("at" if item.kind in ("argmax", "argmin") else "acc")
+        register = names.register(f":{item.name}:_{item.kind}")
         return Store(register, start), replace(entered, target=register), (Store(target, register),)
     renaming: dict[Symbol, Symbol] = {}
     for i in item.starting:

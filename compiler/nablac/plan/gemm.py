@@ -118,7 +118,9 @@ def _arranged(
         cuts = (*zip((rows, columns), target[1:], strict=True), *zip(a_groups, a[1:], strict=True))
         cuts += tuple(zip(b_groups, b[1:], strict=True))
         if all(seen.setdefault(frozenset(group), order) == order for group, order in cuts):
-            return Gemm(Operand(equation.target, *target), Operand(left.tensor, *a), Operand(right.tensor, *b), form, scale)
+            return Gemm(
+                Operand(equation.target, *target), Operand(left.tensor, *a), Operand(right.tensor, *b), form, scale
+            )
     return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from sympy import Add, Expr, Mul, Symbol, default_sort_key
+from sympy import Add, Expr, Mul, S, Symbol, default_sort_key
 
 from nablac.ir.equation import Equation
 from nablac.ir.functions import Access, Delta, IntAccess, accesses
@@ -43,8 +43,8 @@ class Item:
 
     @property
     def kind(self) -> str | None:
-        """The kind of reduction, if there is one."""
-        return self.equation.reduction.kind if self.equation.reduction else None
+        """The kind of reduction, if there is one over more than one term."""
+        return self.equation.reduction.kind if self.equation.reduction and self.bound else None
 
     @property
     def candidates(self) -> tuple[Symbol, ...]:
@@ -55,7 +55,7 @@ class Item:
     @property
     def starting(self) -> tuple[Symbol, ...]:
         """The free indices not entered yet: the initial value of an accumulation has to run over them."""
-        return tuple(i for i in self.element if i in self.ranges)  # type: ignore[misc]
+        return tuple(i for i in self.element if i in self.ranges)
 
     @property
     def needs(self) -> tuple[Access, ...]:
@@ -76,24 +76,29 @@ class Item:
 
 
 def make_item(equation: Equation, number: int) -> Item:
-    """The equation with indices of its own, its loops in order, a delta of a summed gather made a place to add to."""
-    own = {i: index(f"{i.name}#{number}") for i in equation.ranges}
+    """The equation with indices of its own, its loops in order, a delta of a summed gather made a place to add to.
+
+    An index of extent 1 is 0 and has no loop.
+    """
+    searched = equation.bound if equation.reduction and equation.reduction.kind.startswith("arg") else ()
+    single = {i for i, extent in equation.extents if extent == 1 and i not in searched}
+    own: dict[Symbol, Expr] = {i: S.Zero if i in single else index(f"{i.name}#{number}") for i in equation.ranges}
     element = tuple(own[i] for i in equation.indices)
-    bound = frozenset(own[i] for i in equation.bound)
-    loops = [*element, *(own[i] for i in equation.bound)]
-    body, place = equation.body.xreplace(own), tuple(element)
+    bound = frozenset(own[i] for i in equation.bound if i not in single)
+    loops = [own[i] for i in (*equation.indices, *equation.bound) if i not in single]
+    body, place = equation.body.xreplace(own), element
     if equation.reduction and equation.reduction.kind == "sum":
         body, place, loops = _scattered(body, element, loops)
-    ranges = {own[i]: extent for i, extent in equation.extents}
+    ranges = {own[i]: extent for i, extent in equation.extents if i not in single}
     target = Access(equation.target, *place)
     return Item(equation, target, body, _order(target, body, loops), bound, ranges, element)
 
 
 def _scattered(
-    body: Expr, element: tuple[Symbol, ...], loops: list[Symbol]
+    body: Expr, element: tuple[Expr, ...], loops: list[Symbol]
 ) -> tuple[Expr, tuple[Expr, ...], list[Symbol]]:
     """Each factor ``delta(c, y[i])`` of a sum, c free, makes ``y[i]`` the place on c's axis, and c's loop goes."""
-    place: tuple[Expr, ...] = element
+    place = element
     for factor in sorted(Mul.make_args(body), key=default_sort_key):
         if not isinstance(factor, Delta):
             continue

@@ -1,7 +1,7 @@
 """plan/localise: gives a nest's own values the smallest home: a register where one turn of the loops makes and uses
 them, a row where only the outer loops are shared.
 
-An axis of a buffer that no other nest sees goes when every access has on it the index of one common loop.  A value
+An axis of a buffer that no other nest sees goes when every access has 0 on it or the index of one common loop.  A value
 that is stored and read again in the same turn is named by a register.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from sympy import Expr, Symbol
+from sympy import Expr, S, Symbol
 
 from nablac.ir.functions import Access, accesses
 from nablac.plan.loops import Gemm, Loop, Mode, Pick, Statement, Store, expressions
@@ -67,10 +67,10 @@ def _kept_axes(sightings: list[Sighting]) -> tuple[int, ...]:
     for s in sightings[1:]:
         same = (a == b for a, b in zip(common, s.path, strict=False))
         common = common[: next((at for at, equal in enumerate(same) if not equal), min(len(common), len(s.path)))]
-    shared = {index for _, index in common}
+    shared: set[Expr] = {index for _, index in common}
     first = sightings[0].access.indices
     return tuple(
-        p for p, i in enumerate(first) if i not in shared or any(s.access.indices[p] != i for s in sightings)
+        p for p, i in enumerate(first) if i not in shared | {S.Zero} or any(s.access.indices[p] != i for s in sightings)
     )
 
 
@@ -115,7 +115,7 @@ def _merged(body: tuple[Statement, ...], own: set[str]) -> tuple[Statement, ...]
             if isinstance(s, Loop):
                 s = replace(s, body=collect(s.body))
             elif isinstance(s, Store) and _is_copy(s) and s.target.tensor in own:
-                renaming[s.value] = s.target  # type: ignore[index]
+                renaming[s.value] = s.target
                 continue
             kept.append(s)
         return tuple(kept)
@@ -156,7 +156,7 @@ def forwarded(body: tuple[Statement, ...], fresh: Callable[[str], Access]) -> tu
 
 
 def _read_known(s: Store, known: Mapping[Access, Access]) -> Store:
-    return Store(s.target, s.value.xreplace({a: r for a, r in known.items()}), s.mode)
+    return Store(s.target, s.value.xreplace(dict(known)), s.mode)
 
 
 def _all_reads(s: Statement) -> Iterator[Access]:

@@ -101,6 +101,3 @@ def _fit(region: list[tuple[Buffer, int, int, int, int]], size: int, first: int,
 
 def _round(size: int) -> int:
     return -(-size // LINE) * LINE
-
-
-

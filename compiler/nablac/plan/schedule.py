@@ -84,7 +84,9 @@ def _results_early(groups: list[Group], results: Collection[str]) -> list[Group]
 
     def release() -> None:
         for g in list(waiting):
-            if all(a.tensor in computed or a.tensor not in produced for item, _ in g.members.values() for a in item.needs):
+            if all(
+                a.tensor in computed or a.tensor not in produced for item, _ in g.members.values() for a in item.needs
+            ):
                 waiting.remove(g)
                 ordered.append(g)
                 computed.update(g.members)
@@ -115,7 +117,7 @@ def worthwhile(product: Product, equation: Equation) -> bool:
     """Whether a product is large enough for the tiles: no side known to be tiny."""
     gemm = product.gemm
     sides = (gemm.target.rows, gemm.target.columns, equation.bound)
-    return all(_size([equation.ranges[i] for i in side]) > 1 for side in sides)  # type: ignore[index]
+    return all(_size([equation.ranges[i] for i in side]) > 1 for side in sides)
 
 
 def _size(extents: Collection[Expr]) -> int:
@@ -139,14 +141,15 @@ def _computed(equation: Equation, space: Space, wide: bool) -> Buffer:
 
 
 def wide_scalars(program: Program, roots: Collection[str]) -> frozenset[str]:
-    """The 0-d results in ``roots`` and the 0-d results they are made of."""
+    """The 0-d results in ``roots`` and the 0-d results that a formula without indices makes them of."""
     found: list[str] = [name for name in roots if name in program.defined]
     for name in found:
-        for a in program.defined[name].reads:
-            inner = program.defined.get(a.tensor)
-            if inner and not inner.indices and a.tensor not in found and not program.defined[name].indices:
-                if not (inner.reduction and inner.reduction.kind.startswith("arg")):
-                    found.append(a.tensor)
+        equation = program.defined[name]
+        for source in () if equation.extents else equation.sources:
+            inner = program.defined.get(source)
+            counts = inner and inner.reduction and inner.reduction.kind.startswith("arg")
+            if inner and not inner.indices and not counts and source not in found:
+                found.append(source)
     return frozenset(found)
 
 
@@ -191,9 +194,9 @@ class _Builder:
                     self.buffers[name] = Buffer(name, (), Number.REAL, Space.REGISTER)
             if isinstance(s, Pick):
                 self._declare(s.place.tensor, Number.INT)
-            if scalar and isinstance(s, Store) and s.target.tensor.startswith("t#"):
-                if any(self.buffers[a.tensor].number is Number.WIDE for a in accesses(s.value)):
-                    self._declare(s.target.tensor, Number.WIDE)
+            if scalar and isinstance(s, Store) and "#" in s.target.tensor:
+                wide = any(self.buffers[a.tensor].number is Number.WIDE for a in accesses(s.value))
+                self._declare(s.target.tensor, Number.WIDE if wide else Number.REAL)
 
     def _declare(self, name: str, number: Number) -> None:
         self.buffers[name] = replace(self.buffers[name], number=number)

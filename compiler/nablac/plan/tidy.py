@@ -31,9 +31,7 @@ def tidied(body: tuple[Statement, ...], fresh: Callable[[str], Access]) -> tuple
     return _shared(tuple(out), fresh)
 
 
-def _lifted(
-    loop: Loop, known: dict[Expr, Access], fresh: Callable[[str], Access]
-) -> tuple[Loop, list[Statement]]:
+def _lifted(loop: Loop, known: dict[Expr, Access], fresh: Callable[[str], Access]) -> tuple[Loop, list[Statement]]:
     """The loop without what does not change in it, and the stores of those values before it."""
     changing = {name for s in walk(loop.body) for name in stored(s)}
     lets: list[Statement] = []
