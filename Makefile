@@ -5,7 +5,7 @@
 #   make test-deep   run the long checks too
 #   make lint        ruff
 #   make types       mypy --strict
-#   make generate    compile every example into generated/
+#   make generate    compile every example into generated/, and refresh the README's listings
 #   make bench       time the generated modules against PyTorch, and the compiler itself (installs PyTorch's CPU build)
 #   make compare     regenerate into a temporary directory and show how generated/ differs
 #   make setup       the environment alone: .venv with everything that the above need
@@ -69,6 +69,7 @@ types: $(VENV)/.ready
 generate: setup
 	@for spec in $(EXAMPLES); do \
 		$(BIN)/nablac compile $$spec -o generated/$$(basename $$spec .yaml).py || exit $$?; done
+	$(BIN)/python docs/refresh.py
 
 compare: setup
 	@new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && for spec in $(EXAMPLES); do \

@@ -3,25 +3,18 @@
 
 Forward:
   (1) linear_1.sum[i, j] = sum[k](linear_1.W[j, k]*x[i, k])
-  (2) sigmoid_1[i, j] = sigmoid(linear_1.b[j] + linear_1.sum[i, j])
-  (3) linear_2.sum[i, j] = sum[k](linear_2.W[j, k]*sigmoid_1[i, k])
-  (4) sigmoid_2[i, j] = sigmoid(linear_2.b[j] + linear_2.sum[i, j])
-  (5) linear_3.sum[i, j] = sum[k](linear_3.W[j, k]*sigmoid_2[i, k])
+  (2) sigmoid_1[i, j] = sigmoid(linear_1.b[j] + linear_1.sum[i, j]); alike (4) sigmoid_2
+  (3) linear_2.sum[i, j] = sum[k](linear_2.W[j, k]*sigmoid_1[i, k]); alike (5) linear_3.sum
   (6) a[i, j] = sigmoid(linear_3.b[j] + linear_3.sum[i, j])
   (7) loss = sum[i]((a[i, 0] - y[i, 0])**2/n)
 
 Gradients:
   (8) d_linear_3[i, j] = 2*a[i, j]*(1 - a[i, j])*(a[i, 0] - y[i, 0])/n
-  (9) d_sigmoid_2[i, j] = sum[m](d_linear_3[i, m]*linear_3.W[m, j])
-  (10) d_linear_2[i, j] = d_sigmoid_2[i, j]*sigmoid_2[i, j]*(1 - sigmoid_2[i, j])
-  (11) d_sigmoid_1[i, j] = sum[m](d_linear_2[i, m]*linear_2.W[m, j])
-  (12) d_linear_1[i, j] = d_sigmoid_1[i, j]*sigmoid_1[i, j]*(1 - sigmoid_1[i, j])
+  (9) d_sigmoid_2[i, j] = sum[m](d_linear_3[i, m]*linear_3.W[m, j]); alike (11) d_sigmoid_1
+  (10) d_linear_2[i, j] = d_sigmoid_2[i, j]*sigmoid_2[i, j]*(1 - sigmoid_2[i, j]); alike (12) d_linear_1
   (13) d_linear_1.W[j, k] = sum[i](d_linear_1[i, j]*x[i, k])
-  (14) d_linear_1.b[j] = sum[i](d_linear_1[i, j])
-  (15) d_linear_2.W[j, k] = sum[i](d_linear_2[i, j]*sigmoid_1[i, k])
-  (16) d_linear_2.b[j] = sum[i](d_linear_2[i, j])
-  (17) d_linear_3.W[j, k] = sum[i](d_linear_3[i, j]*sigmoid_2[i, k])
-  (18) d_linear_3.b[j] = sum[i](d_linear_3[i, j])
+  (14) d_linear_1.b[j] = sum[i](d_linear_1[i, j]); alike (16) d_linear_2.b, (18) d_linear_3.b
+  (15) d_linear_2.W[j, k] = sum[i](d_linear_2[i, j]*sigmoid_1[i, k]); alike (17) d_linear_3.W
 
 No function in it has a kink.
 """
@@ -29,11 +22,13 @@ No function in it has a kink.
 import argparse
 import csv
 import dataclasses
+import functools
 import gzip
 import hashlib
 import json
 import math
 import os
+import re
 import sys
 import time
 import zipfile
@@ -143,26 +138,15 @@ def _sigmoid(x):
 # (5) linear_3.sum[i, j] = sum[k](linear_3.W[j, k]*sigmoid_2[i, k])    forward; 2*n operations
 # (6) a[i, j] = sigmoid(linear_3.b[j] + linear_3.sum[i, j])    forward; sigmoid; 2*n operations
 @kernel
-def _a(x, W, b, W_2, b_2, W_3, b_3, linear_sum, linear_sum_2, a):
+def _a(W, x, b, W_2, b_2, W_3, b_3, a):
     n = x.shape[0]
     for i in range(n):
-        for j in range(1):
-            linear_sum[j] = real(0)
-        for j in range(1):
-            linear_sum_3 = real(0)
-            for k in range(1):
-                linear_sum_3 += W[j, k]*x[i, k]
-            sigmoid = _sigmoid(linear_sum_3 + b[j])
-            for k in range(1):
-                linear_sum[k] += sigmoid*W_2[k, j]
-        for j in range(1):
-            linear_sum_2[j] = real(0)
-        for j in range(1):
-            sigmoid_2 = _sigmoid(b_2[j] + linear_sum[j])
-            for k in range(1):
-                linear_sum_2[k] += sigmoid_2*W_3[k, j]
-        for j in range(1):
-            a[i, j] = _sigmoid(b_3[j] + linear_sum_2[j])
+        linear_sum = W[0, 0]*x[i, 0]
+        sigmoid = _sigmoid(linear_sum + b[0])
+        linear_sum_2 = sigmoid*W_2[0, 0]
+        sigmoid_2 = _sigmoid(linear_sum_2 + b_2[0])
+        linear_sum_3 = sigmoid_2*W_3[0, 0]
+        a[i, 0] = _sigmoid(linear_sum_3 + b_3[0])
 
 
 # (1)-(6) as above
@@ -182,98 +166,60 @@ def _a(x, W, b, W_2, b_2, W_3, b_3, linear_sum, linear_sum_2, a):
 # (17) d_linear_3.W[j, k] = sum[i](d_linear_3[i, j]*sigmoid_2[i, k])    reverse of linear_3.sum; 2*n operations
 # (18) d_linear_3.b[j] = sum[i](d_linear_3[i, j])    reverse of linear_3; n operations
 @kernel
-def _loss_and_d_b(x, W, b, W_2, b_2, W_3, b_3, y, d_W, d_b, d_W_2, d_b_2, d_W_3, d_b_3, linear_sum, sigmoid, linear_sum_2, sigmoid_2, a, d_sigmoid, d_sigmoid_2):
+def _loss_and_d_b(W, x, b, W_2, b_2, W_3, b_3, y, d_W, d_b, d_W_2, d_b_2, d_W_3, d_b_3):
     n = x.shape[0]
     loss = 0.0
-    for j in range(1):
-        for k in range(1):
-            d_W[j, k] = real(0)
-    for j in range(1):
-        d_b[j] = real(0)
-    for j in range(1):
-        for k in range(1):
-            d_W_2[j, k] = real(0)
-    for j in range(1):
-        d_b_2[j] = real(0)
-    for j in range(1):
-        for k in range(1):
-            d_W_3[j, k] = real(0)
-    for j in range(1):
-        d_b_3[j] = real(0)
+    d_W_sum = real(0)
+    d_b_sum = real(0)
+    d_W_sum_2 = real(0)
+    d_b_sum_2 = real(0)
+    d_W_sum_3 = real(0)
+    d_b_sum_3 = real(0)
     inv_n = real(1)/real(n)
     t = real(2)*inv_n
     for i in range(n):
-        for j in range(1):
-            linear_sum[j] = real(0)
-        for j in range(1):
-            linear_sum_3 = real(0)
-            for k in range(1):
-                linear_sum_3 += W[j, k]*x[i, k]
-            sigmoid_j = _sigmoid(linear_sum_3 + b[j])
-            sigmoid[j] = sigmoid_j
-            for k in range(1):
-                linear_sum[k] += sigmoid_j*W_2[k, j]
-        for j in range(1):
-            linear_sum_2[j] = real(0)
-        for j in range(1):
-            sigmoid_j_2 = _sigmoid(b_2[j] + linear_sum[j])
-            sigmoid_2[j] = sigmoid_j_2
-            for k in range(1):
-                linear_sum_2[k] += sigmoid_j_2*W_3[k, j]
-        for j in range(1):
-            a[j] = _sigmoid(b_3[j] + linear_sum_2[j])
-        t_2 = a[0] - y[i, 0]
+        linear_sum = W[0, 0]*x[i, 0]
+        sigmoid = _sigmoid(linear_sum + b[0])
+        linear_sum_2 = sigmoid*W_2[0, 0]
+        sigmoid_2 = _sigmoid(linear_sum_2 + b_2[0])
+        linear_sum_3 = sigmoid_2*W_3[0, 0]
+        a = _sigmoid(linear_sum_3 + b_3[0])
+        t_2 = a - y[i, 0]
         loss += inv_n*t_2**2
-        for j in range(1):
-            d_sigmoid[j] = real(0)
-        t_3 = t_2*t
-        for j in range(1):
-            d_linear = t_3*a[j]*(real(1) - a[j])
-            for k in range(1):
-                d_sigmoid[k] += d_linear*W_3[j, k]
-                d_W_3[j, k] += d_linear*sigmoid_2[k]
-            d_b_3[j] += d_linear
-        for j in range(1):
-            d_sigmoid_2[j] = real(0)
-        for j in range(1):
-            d_linear_2 = d_sigmoid[j]*sigmoid_2[j]*(real(1) - sigmoid_2[j])
-            for k in range(1):
-                d_sigmoid_2[k] += d_linear_2*W_2[j, k]
-                d_W_2[j, k] += d_linear_2*sigmoid[k]
-            d_b_2[j] += d_linear_2
-        for j in range(1):
-            d_linear_3 = d_sigmoid_2[j]*sigmoid[j]*(real(1) - sigmoid[j])
-            for k in range(1):
-                d_W[j, k] += d_linear_3*x[i, k]
-            d_b[j] += d_linear_3
+        d_linear = a*t_2*t*(real(1) - a)
+        d_sigmoid = d_linear*W_3[0, 0]
+        d_linear_2 = d_sigmoid*sigmoid_2*(real(1) - sigmoid_2)
+        d_sigmoid_2 = d_linear_2*W_2[0, 0]
+        d_linear_3 = d_sigmoid_2*sigmoid*(real(1) - sigmoid)
+        d_W_sum += d_linear_3*x[i, 0]
+        d_b_sum += d_linear_3
+        d_W_sum_2 += d_linear_2*sigmoid
+        d_b_sum_2 += d_linear_2
+        d_W_sum_3 += d_linear*sigmoid_2
+        d_b_sum_3 += d_linear
+    d_W[0, 0] = d_W_sum
+    d_b[0] = d_b_sum
+    d_W_2[0, 0] = d_W_sum_2
+    d_b_2[0] = d_b_sum_2
+    d_W_3[0, 0] = d_W_sum_3
+    d_b_3[0] = d_b_sum_3
     return loss
 
 
 # (1)-(7) as above
 @kernel
-def _loss(x, W, b, W_2, b_2, W_3, b_3, y, linear_sum, linear_sum_2, a):
+def _loss(W, x, b, W_2, b_2, W_3, b_3, y):
     n = x.shape[0]
     loss = 0.0
     inv_n = real(1)/real(n)
     for i in range(n):
-        for j in range(1):
-            linear_sum[j] = real(0)
-        for j in range(1):
-            linear_sum_3 = real(0)
-            for k in range(1):
-                linear_sum_3 += W[j, k]*x[i, k]
-            sigmoid = _sigmoid(linear_sum_3 + b[j])
-            for k in range(1):
-                linear_sum[k] += sigmoid*W_2[k, j]
-        for j in range(1):
-            linear_sum_2[j] = real(0)
-        for j in range(1):
-            sigmoid_2 = _sigmoid(b_2[j] + linear_sum[j])
-            for k in range(1):
-                linear_sum_2[k] += sigmoid_2*W_3[k, j]
-        for j in range(1):
-            a[j] = _sigmoid(b_3[j] + linear_sum_2[j])
-        loss += inv_n*(a[0] - y[i, 0])**2
+        linear_sum = W[0, 0]*x[i, 0]
+        sigmoid = _sigmoid(linear_sum + b[0])
+        linear_sum_2 = sigmoid*W_2[0, 0]
+        sigmoid_2 = _sigmoid(linear_sum_2 + b_2[0])
+        linear_sum_3 = sigmoid_2*W_3[0, 0]
+        a = _sigmoid(linear_sum_3 + b_3[0])
+        loss += inv_n*(a - y[i, 0])**2
     return loss
 
 
@@ -301,59 +247,49 @@ def _parameters(flat):
 @kernel
 def _predict(params, x, a, work, iwork):
     """The outputs."""
-    n = x.shape[0]
     linear_1_W, linear_1_b, linear_2_W, linear_2_b, linear_3_W, linear_3_b = _parameters(params)
-    linear_2_sum = _view(work, 0, (1,))
-    linear_3_sum = _view(work, 1, (1,))
-    _a(x, linear_1_W, linear_1_b, linear_2_W, linear_2_b, linear_3_W, linear_3_b, linear_2_sum, linear_3_sum, a)  # (1)-(6) linear_1, sigmoid_1, linear_2, sigmoid_2, linear_3, a
+    # (1)-(6) linear_1, sigmoid_1, linear_2, sigmoid_2, linear_3, a
+    _a(linear_1_W, x, linear_1_b, linear_2_W, linear_2_b, linear_3_W, linear_3_b, a)
 
 
 @kernel
 def _gradient(params, x, y, grad, work, iwork):
     """The loss; its gradient goes into grad, laid out as params."""
-    n = x.shape[0]
     linear_1_W, linear_1_b, linear_2_W, linear_2_b, linear_3_W, linear_3_b = _parameters(params)
     d_linear_1_W, d_linear_1_b, d_linear_2_W, d_linear_2_b, d_linear_3_W, d_linear_3_b = _parameters(grad)
-    sigmoid_1 = _view(work, 1, (1,))
-    linear_2_sum = _view(work, 0, (1,))
-    sigmoid_2 = _view(work, 3, (1,))
-    linear_3_sum = _view(work, 2, (1,))
-    a = _view(work, 4, (1,))
-    d_sigmoid_2 = _view(work, 5, (1,))
-    d_sigmoid_1 = _view(work, 6, (1,))
-    loss = _loss_and_d_b(x, linear_1_W, linear_1_b, linear_2_W, linear_2_b, linear_3_W, linear_3_b, y, d_linear_1_W, d_linear_1_b, d_linear_2_W, d_linear_2_b, d_linear_3_W, d_linear_3_b, linear_2_sum, sigmoid_1, linear_3_sum, sigmoid_2, a, d_sigmoid_2, d_sigmoid_1)  # (1)-(18) linear_1, sigmoid_1, linear_2, sigmoid_2, linear_3, a
+    # (1)-(18) linear_1, sigmoid_1, linear_2, sigmoid_2, linear_3, a
+    loss = _loss_and_d_b(
+        linear_1_W, x, linear_1_b, linear_2_W, linear_2_b, linear_3_W, linear_3_b, y, d_linear_1_W, d_linear_1_b,
+        d_linear_2_W, d_linear_2_b, d_linear_3_W, d_linear_3_b,
+    )
     return loss
 
 
 @kernel
 def _evaluate(params, x, y, values, work, iwork):
     """The loss and the metrics, into values."""
-    n = x.shape[0]
     linear_1_W, linear_1_b, linear_2_W, linear_2_b, linear_3_W, linear_3_b = _parameters(params)
-    linear_2_sum = _view(work, 0, (1,))
-    linear_3_sum = _view(work, 1, (1,))
-    a = _view(work, 2, (1,))
-    loss = _loss(x, linear_1_W, linear_1_b, linear_2_W, linear_2_b, linear_3_W, linear_3_b, y, linear_2_sum, linear_3_sum, a)  # (1)-(7) linear_1, sigmoid_1, linear_2, sigmoid_2, linear_3, a
+    # (1)-(7) linear_1, sigmoid_1, linear_2, sigmoid_2, linear_3, a
+    loss = _loss(linear_1_W, x, linear_1_b, linear_2_W, linear_2_b, linear_3_W, linear_3_b, y)
     values[0] = loss
 
 
 @kernel
 def _update(params, grad, state, lr, t):
     """One step of the optimizer, in place."""
-    P = params.size
     _theta_next(grad, params, lr)  # (19) sgd
 
 
 def _sizes_predict(n):
-    return 16, 0
+    return 0, 0
 
 
 def _sizes_gradient(n):
-    return 16, 0
+    return 0, 0
 
 
 def _sizes_evaluate(n):
-    return 16, 0
+    return 0, 0
 
 
 def _np_sigmoid(x):
@@ -370,14 +306,14 @@ def _forward_numpy(p, x, y=None):
     sigmoid_2 = _np_sigmoid(linear_2_sum + p["linear_2.b"])
     linear_3_sum = sigmoid_2 @ p["linear_3.W"].T
     a = _np_sigmoid(linear_3_sum + p["linear_3.b"])
-    values = {
+    _early = {
         "linear_1.sum": linear_1_sum, "sigmoid_1": sigmoid_1, "linear_2.sum": linear_2_sum,
         "sigmoid_2": sigmoid_2, "linear_3.sum": linear_3_sum, "a": a,
     }
     if y is None:
-        return values
+        return _early
     loss = ((a[:, 0] - y[:, 0]) ** 2).mean()
-    return values | {"loss": np.asarray(loss)}
+    return _early | {"loss": np.asarray(loss)}
 
 
 @kernel
@@ -499,8 +435,7 @@ def _arena(sizes, data):
     """Working memory for an entry's kernels, real and integer."""
     if numba is None:
         raise InputError("this needs Numba", "it is not installed", "numba", "pip install numba (predict runs without)")
-    real_size, whole_size = sizes(*_extents(data).values())
-    return np.empty(real_size, DTYPE), np.empty(whole_size, np.int64)
+    return [np.empty(size, kind) for size, kind in zip(sizes(*_extents(data).values()), (DTYPE, "int64"), strict=True)]
 
 
 def _random(seed, stream):
@@ -604,7 +539,7 @@ class Run:
                 facts = json.loads(str(file["facts"]))
                 run = cls(file["params"], file["state"], facts["settings"], facts["history"])
         except UNREADABLE as error:
-            raise InputError(f"{path} is not a checkpoint", _reason(error), "a file that fit has written") from None
+            raise InputError(f"{path} is not a checkpoint", error, "a file that fit has written") from None
         if facts["layout"] != json.dumps(PARAMETERS):
             raise InputError(f"{path} is of another model", facts["layout"], json.dumps(PARAMETERS))
         return run
@@ -621,7 +556,7 @@ def fit(
     happened, bit for bit. history, plot: a .csv and a .png file. Ctrl-C saves the last finished epoch.
     """
     data, held_out = split(inputs, validation, seed)
-    rows, lr, saved = len(data[BATCHED[0]]) if BATCHED else 1, _number("lr", lr, whole=False), time.monotonic()
+    rows, lr, saved = len(data[BATCHED[0]]) if BATCHED else 1, _number("lr", lr, whole=False), -math.inf
     batch = min(rows, _number("batch_size", batch_size, 1))
     settings = {"spec": SPEC, "seed": seed, "batch": batch, "rows": rows, "shuffle": shuffle, "scaling": scaling or {}}
     settings = json.loads(json.dumps(settings))
@@ -630,16 +565,16 @@ def fit(
     if run.settings != settings:
         raise InputError(f"{checkpoint} was trained otherwise", run.settings, settings)
     _check_in_place(run.params, run.state)
-    advance, best = _stepper(data, batch), "val_loss" if held_out else "train_loss"
+    advance, judge = _stepper(data, batch), "val_loss" if held_out else "train_loss"
     try:
         while (done := len(run.history)) < epochs:
-            losses = [row[best] for row in run.history]
-            if patience and done - (losses.index(min(losses)) if losses else 0) > patience:
+            losses = [row[judge] for row in run.history]
+            if patience and losses and done - losses.index(min(losses)) > patience:
                 break
             run = _epoch(run, advance, data, held_out, learning_rate(done, lr), progress)
             if progress and ((done + 1) % max(1, epochs // 20) == 0 or done + 1 == epochs):
-                print("\r" + _told(run.history[-1]), file=sys.stderr)
-            if done == 0 or time.monotonic() > saved + 1:
+                print("  ".join(f"{name} {value:.6g}" for name, value in run.history[-1].items()), file=sys.stderr)
+            if time.monotonic() > saved + 1:
                 _save(run, checkpoint, history, None)
                 saved = time.monotonic()
     except KeyboardInterrupt:
@@ -648,10 +583,6 @@ def fit(
     finally:
         _save(run, checkpoint, history, plot)
     return run
-
-
-def _told(values):
-    return "  ".join(f"{name} {value:.6g}" for name, value in values.items())
 
 
 def _epoch(run, advance, data, held_out, lr, progress):
@@ -665,11 +596,10 @@ def _epoch(run, advance, data, held_out, lr, progress):
         losses = advance(params, state, part, lr, step)
         step += len(losses)
         if not np.isfinite(losses[-1]):
-            failed = part[(len(losses) - 1) * batch :][:batch]
-            raise _diverged(done, params, _take(data, failed), lr, step)
+            raise _diverged(done, params, _take(data, part[(len(losses) - 1) * batch :][:batch]), lr, step)
         total += float(losses @ np.minimum(batch, len(part) - batch * np.arange(len(losses))))
         if progress and chunk < rows and sys.stderr.isatty():
-            print(f"\repoch {done + 1} [{'#' * (30 * first // rows):<30}] ", end="", file=sys.stderr, flush=True)
+            print(f"epoch {done + 1} [{'#' * (30 * first // rows):<30}]", end="\r", file=sys.stderr, flush=True)
     row = {"epoch": done + 1, "step": step, "lr": lr, "loss": total / rows}
     for name, part in (("train", data), ("val", held_out)):
         row |= {f"{name}_{key}": value for key, value in evaluate(params, **part).items()} if part is not None else {}
@@ -680,13 +610,12 @@ def _epoch(run, advance, data, held_out, lr, progress):
 
 def _diverged(done, params, data, lr, step):
     """The error that says where a loss first was not finite: in a parameter or a forward equation."""
-    views = unpack(params)
-    values = views | _forward_numpy(views, *map(data.get, READS["forward"]))
+    values = unpack(params) | _forward_numpy(unpack(params), *map(data.get, READS["forward"]))
     name = next((name for name, value in values.items() if not np.isfinite(value).all()), "the kernels' rounding")
-    lines = [line.strip() for line in __doc__.splitlines() if f" {name}[" in line or f" {name} =" in line]
-    found = f"{name}, updated in step {step - 1}" if name in views else (lines or [name])[0]
-    subject = f"the loss is not finite in epoch {done + 1}, step {step}"
+    lines = [line.strip() for line in __doc__.splitlines() if re.search(rf"\) {re.escape(name)}\b(?!\.)", line)]
+    found = f"{name}, by the update of step {step - 1}" if name in PARAMETERS else ": ".join([name, *lines[:1]])
     remedy = f"a smaller lr than {lr:g}, or scaled inputs; epoch {done} is kept"
+    subject = f"the loss is not finite in epoch {done + 1}, step {step}"
     return DivergedError(subject, f"first in {found}", "finite values", remedy)
 
 
@@ -757,9 +686,10 @@ def _write(path, fill):
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise InputError(f"{path} cannot be written", _reason(error), "a place that can be written") from None
+        raise InputError(f"{path} cannot be written", error, "a place that can be written") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.exists():
+            temporary.unlink()
 
 
 def _write_csv(path, header, rows):
@@ -772,13 +702,9 @@ def _write_csv(path, header, rows):
 UNREADABLE = (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
-def _reason(error):
-    return (str(getattr(error, "strerror", None) or error).splitlines() or [type(error).__name__])[0]
-
-
 def load(*paths, target=TARGET, entry="evaluate"):
     """The inputs of an entry: from .npz files by name, .csv files by column, IDX files (.gz too) one an input."""
-    data, wanted = {}, list(READS[entry])
+    data, wanted = {}, READS[entry]
     for path in map(Path, paths):
         try:
             if path.suffix == ".npz":
@@ -788,14 +714,13 @@ def load(*paths, target=TARGET, entry="evaluate"):
                 data |= _read_csv(path, target)
             else:
                 data[next((name for name in wanted if name not in data), "")] = _read_idx(path)
+        except InputError:
+            raise
         except UNREADABLE as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{path} cannot be read", _reason(error), "a .npz, .csv or IDX file") from None
-    for name in wanted:
-        if name not in data:
-            remedy = "name the array or the column so, or give --target"
-            raise InputError(f"the files lack '{name}'", ", ".join(data) or "nothing", ", ".join(wanted), remedy)
+            raise InputError(f"{path} cannot be read", error, "a .npz, .csv or IDX file") from None
+    if missing := [name for name in wanted if name not in data]:
+        remedy = "name the array or the column so, or give --target"
+        raise InputError(f"the files lack '{missing[0]}'", ", ".join(data) or "nothing", ", ".join(wanted), remedy)
     return {name: _shaped(name, data[name]) for name in wanted}
 
 
@@ -804,10 +729,9 @@ def _shaped(name, array):
     shape, dtype = INPUTS[name]
     if name in BATCHED and array.ndim and math.prod(array.shape[1:]) == math.prod(e for e in shape[1:] if e != str(e)):
         array = array.reshape(len(array), *shape[1:])
-    if dtype == "int64" and array.dtype.kind == "f" and array.size:
-        place = int(np.argmax(array != np.floor(array)))
-        if array.flat[place] != np.floor(array.flat[place]):
-            raise InputError(f"'{name}' is not whole", f"{array.flat[place]} in row {place + 1}", "integers")
+    if dtype == "int64" and array.dtype.kind == "f":
+        if (places := np.flatnonzero(array != np.floor(array))).size:
+            raise InputError(f"'{name}' is not whole", f"{array.flat[places[0]]} in row {places[0] + 1}", "integers")
         array = array.astype(np.int64)
     return array
 
@@ -872,12 +796,12 @@ def selfcheck(seed=0, rows=4, entries=40):
     """
     random, data, worst = _random(seed, 2**34), {}, (0.0, "")
     for name in READS["evaluate"]:
-        shape, whole = [rows if e == str(e) else e for e in INPUTS[name][0]], INPUTS[name][1] == "int64"
-        data[name] = random.integers(0, LABELS.get(name, 2), shape) if whole else random.normal(size=shape)
-    data = {name: np.asarray(array, INPUTS[name][1]).astype(array.dtype) for name, array in data.items()}  # rounded
+        shape, dtype = [rows if e == str(e) else e for e in INPUTS[name][0]], INPUTS[name][1]
+        drawn = random.normal(size=shape) if dtype == DTYPE else random.integers(0, LABELS.get(name, 2), shape)
+        data[name] = drawn.astype(dtype)
     params = (init(seed) + 0.1 * random.normal(size=SIZE)).astype(DTYPE)
     grads, views = unpack(loss_and_grad(params, **data)[1]), unpack(params.astype(np.float64))
-    exact = [data.get(name) for name in READS["forward"]]
+    exact = [data[name].astype(np.promote_types(data[name].dtype, np.int64)) for name in READS["forward"]]
     for name, view in views.items():
         places = np.sort(random.choice(view.size, min(entries, view.size), replace=False))
         expected = np.empty(len(places))
@@ -895,36 +819,30 @@ def selfcheck(seed=0, rows=4, entries=40):
 
 
 def _train_files(options):
-    held_out = options.val
-    if len(held_out) == 1 and held_out[0].replace(".", "", 1).isdigit():
-        held_out = float(held_out[0])
-    elif held_out:
+    held_out = options.val or None
+    if held_out and not (len(held_out) == 1 and held_out[0].replace(".", "", 1).isdigit()):
         held_out = load(*held_out, target=options.target)
-    data, held_out = split(load(*options.data, target=options.target), held_out or None, options.seed)
+    data = load(*options.data, target=options.target)
+    data, held_out = split(data, float(held_out[0]) if isinstance(held_out, list) else held_out, options.seed)
     scaling = find_scaling(data)
     data, held_out = scale(data, scaling), held_out and scale(held_out, scaling)
     names = {"checkpoint": "checkpoint.npz", "history": "history.csv", "plot": "curves.png"}
-    files = {name: options.out / file for name, file in names.items()}
-    settings = {name: getattr(options, name) for name in TRAINING}
-    fit(**data, **settings, **files, validation=held_out, resume=options.resume, scaling=scaling)
-    print(f"wrote {', '.join(str(file) for file in files.values() if file.exists())}")
+    settings = {name: getattr(options, name) for name in TRAINING} | {k: options.out / v for k, v in names.items()}
+    fit(**data, **settings, validation=held_out, resume=options.resume, scaling=scaling)
+    print(f"wrote {', '.join(names.values())} in {options.out}")
 
 
-def _evaluate_files(options):
+def _use_files(options):
     run = Run.load(options.params)
-    data = scale(load(*options.data, target=options.target), run.settings["scaling"])
-    print(_told(evaluate(run.params, **data)))
-
-
-def _predict_files(options):
-    run = Run.load(options.params)
-    data = scale(load(*options.data, target=options.target, entry="predict"), run.settings["scaling"])
+    data = scale(load(*options.data, target=options.target, entry=options.entry), run.settings["scaling"])
+    if options.entry == "evaluate":
+        return print("  ".join(f"{name} {value:.6g}" for name, value in evaluate(run.params, **data).items()))
     outputs = predict(run.params, **data)
     if options.out.suffix == ".npz":
         return _write(options.out, lambda file: np.savez(file, **outputs))
     flat = {name: array.reshape(len(array) if array.ndim else 1, -1) for name, array in outputs.items()}
     header = [f"{name}_{k}" for name, table in flat.items() for k in range(table.shape[1])]
-    _write_csv(options.out, header, np.hstack(list(flat.values())).tolist())
+    return _write_csv(options.out, header, np.hstack(list(flat.values())).tolist())
 
 
 def _selfcheck(options):
@@ -940,40 +858,34 @@ def _info(_):
             print(f"  {title:<10} {name:<20} {dtype}[{', '.join(map(str, shape))}]")
 
 
-def _parser():
-    parser = argparse.ArgumentParser(prog=Path(__file__).name, description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True, metavar="command")
-
-    def command(function, name, text, reads=()):
-        sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(run=function, data=[], target=TARGET)
-        if reads:
-            files = f".npz or .csv with {', '.join(reads)}, or IDX files in that order"
-            sub.add_argument("--data", nargs="+", required=True, metavar="FILE", help=files)
-            sub.add_argument("--target", default=TARGET, help="the column of a .csv file that is to be learned")
-        return sub
-
-    folder = Path("runs", NAME)
-    train = command(_train_files, "train", "write checkpoint.npz, history.csv and curves.png", READS["evaluate"])
-    train.add_argument("--val", nargs="+", default=[], metavar="FILE", help="validation files, or a part of the rows")
-    for name, value in TRAINING.items():
-        train.add_argument(f"--{name}".replace("_", "-"), type=type(value), default=value, help="default: %(default)s")
-    train.add_argument("--out", type=Path, default=folder, help="default: %(default)s")
-    train.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    evaluate = command(_evaluate_files, "evaluate", "print the loss and the metrics", READS["evaluate"])
-    predict = command(_predict_files, "predict", "write the outputs to a .csv or .npz file", READS["predict"])
-    for sub in (evaluate, predict):
-        sub.add_argument("--params", type=Path, default=folder / "checkpoint.npz", help="default: %(default)s")
-    predict.add_argument("--out", type=Path, default=Path("predictions.csv"), help="default: %(default)s")
-    check = command(_selfcheck, "selfcheck", "compare the gradient with central differences")
-    check.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    command(_info, "info", "print inputs, outputs and parameters")
-    return parser
-
-
 def main(arguments=None):
     """Run a command: 0; 2 for a mistake, with what mends it; 1 for a failure; 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    parser = argparse.ArgumentParser(prog=Path(__file__).name, description=__doc__.splitlines()[0])
+    commands, folder, add = parser.add_subparsers(required=True, metavar="command"), Path("runs", NAME), {}
+    for name, run, entry, text in (
+        ("train", _train_files, "evaluate", "write checkpoint.npz, history.csv and curves.png"),
+        ("evaluate", _use_files, "evaluate", "print the loss and the metrics"),
+        ("predict", _use_files, "predict", "write the outputs to a .csv or .npz file"),
+        ("selfcheck", _selfcheck, None, "compare the gradient with central differences"),
+        ("info", _info, None, "print inputs, outputs and parameters"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run, entry=entry, data=[], target=TARGET)
+        add[name] = functools.partial(command.add_argument, help="default: %(default)s")
+        if entry and READS[entry]:
+            files = f".npz or .csv with {', '.join(READS[entry])}, or IDX files in that order"
+            command.add_argument("--data", nargs="+", required=True, metavar="FILE", help=files)
+            command.add_argument("--target", help="the column of a .csv file that is to be learned")
+    add["train"]("--val", nargs="+", default=[], metavar="FILE", help="validation files, or a part of the rows")
+    for name, value in TRAINING.items():
+        add["train"](f"--{name}".replace("_", "-"), type=type(value), default=value)
+    add["train"]("--out", type=Path, default=folder)
+    add["train"]("--resume", action="store_true", help="go on from the checkpoint in --out")
+    add["evaluate"]("--params", type=Path, default=folder / "checkpoint.npz")
+    add["predict"]("--params", type=Path, default=folder / "checkpoint.npz")
+    add["predict"]("--out", type=Path, default=Path("predictions.csv"))
+    add["selfcheck"]("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
     try:
         return options.run(options) or 0
     except InputError as error:

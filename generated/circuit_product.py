@@ -17,11 +17,13 @@ No function in it has a kink.
 import argparse
 import csv
 import dataclasses
+import functools
 import gzip
 import hashlib
 import json
 import math
 import os
+import re
 import sys
 import time
 import zipfile
@@ -158,7 +160,6 @@ def _evaluate(params, values, work, iwork):
 @kernel
 def _update(params, grad, state, lr, t):
     """One step of the optimizer, in place."""
-    P = params.size
     _theta_next(grad, params, lr)  # (7) sgd
 
 
@@ -286,8 +287,7 @@ def _arena(sizes, data):
     """Working memory for an entry's kernels, real and integer."""
     if numba is None:
         raise InputError("this needs Numba", "it is not installed", "numba", "pip install numba (predict runs without)")
-    real_size, whole_size = sizes(*_extents(data).values())
-    return np.empty(real_size, DTYPE), np.empty(whole_size, np.int64)
+    return [np.empty(size, kind) for size, kind in zip(sizes(*_extents(data).values()), (DTYPE, "int64"), strict=True)]
 
 
 def _random(seed, stream):
@@ -391,7 +391,7 @@ class Run:
                 facts = json.loads(str(file["facts"]))
                 run = cls(file["params"], file["state"], facts["settings"], facts["history"])
         except UNREADABLE as error:
-            raise InputError(f"{path} is not a checkpoint", _reason(error), "a file that fit has written") from None
+            raise InputError(f"{path} is not a checkpoint", error, "a file that fit has written") from None
         if facts["layout"] != json.dumps(PARAMETERS):
             raise InputError(f"{path} is of another model", facts["layout"], json.dumps(PARAMETERS))
         return run
@@ -408,7 +408,7 @@ def fit(
     happened, bit for bit. history, plot: a .csv and a .png file. Ctrl-C saves the last finished step.
     """
     data, held_out = split(inputs, validation, seed)
-    rows, lr, saved = len(data[BATCHED[0]]) if BATCHED else 1, _number("lr", lr, whole=False), time.monotonic()
+    rows, lr, saved = len(data[BATCHED[0]]) if BATCHED else 1, _number("lr", lr, whole=False), -math.inf
     batch = min(rows, _number("batch_size", 1, 1))
     settings = {"spec": SPEC, "seed": seed, "batch": batch, "rows": rows, "shuffle": shuffle, "scaling": scaling or {}}
     settings = json.loads(json.dumps(settings))
@@ -417,16 +417,16 @@ def fit(
     if run.settings != settings:
         raise InputError(f"{checkpoint} was trained otherwise", run.settings, settings)
     _check_in_place(run.params, run.state)
-    advance, best = _stepper(data, batch), "val_loss" if held_out else "train_loss"
+    advance, judge = _stepper(data, batch), "val_loss" if held_out else "train_loss"
     try:
         while (done := len(run.history)) < steps:
-            losses = [row[best] for row in run.history]
-            if patience and done - (losses.index(min(losses)) if losses else 0) > patience:
+            losses = [row[judge] for row in run.history]
+            if patience and losses and done - losses.index(min(losses)) > patience:
                 break
             run = _epoch(run, advance, data, held_out, learning_rate(done, lr), progress)
             if progress and ((done + 1) % max(1, steps // 20) == 0 or done + 1 == steps):
-                print("\r" + _told(run.history[-1]), file=sys.stderr)
-            if done == 0 or time.monotonic() > saved + 1:
+                print("  ".join(f"{name} {value:.6g}" for name, value in run.history[-1].items()), file=sys.stderr)
+            if time.monotonic() > saved + 1:
                 _save(run, checkpoint, history, None)
                 saved = time.monotonic()
     except KeyboardInterrupt:
@@ -435,10 +435,6 @@ def fit(
     finally:
         _save(run, checkpoint, history, plot)
     return run
-
-
-def _told(values):
-    return "  ".join(f"{name} {value:.6g}" for name, value in values.items())
 
 
 def _epoch(run, advance, data, held_out, lr, progress):
@@ -452,11 +448,10 @@ def _epoch(run, advance, data, held_out, lr, progress):
         losses = advance(params, state, part, lr, step)
         step += len(losses)
         if not np.isfinite(losses[-1]):
-            failed = part[(len(losses) - 1) * batch :][:batch]
-            raise _diverged(done, params, _take(data, failed), lr, step)
+            raise _diverged(done, params, _take(data, part[(len(losses) - 1) * batch :][:batch]), lr, step)
         total += float(losses @ np.minimum(batch, len(part) - batch * np.arange(len(losses))))
         if progress and chunk < rows and sys.stderr.isatty():
-            print(f"\rstep {done + 1} [{'#' * (30 * first // rows):<30}] ", end="", file=sys.stderr, flush=True)
+            print(f"step {done + 1} [{'#' * (30 * first // rows):<30}]", end="\r", file=sys.stderr, flush=True)
     row = {"epoch": done + 1, "step": step, "lr": lr, "loss": total / rows}
     for name, part in (("train", data), ("val", held_out)):
         row |= {f"{name}_{key}": value for key, value in evaluate(params, **part).items()} if part is not None else {}
@@ -467,13 +462,12 @@ def _epoch(run, advance, data, held_out, lr, progress):
 
 def _diverged(done, params, data, lr, step):
     """The error that says where a loss first was not finite: in a parameter or a forward equation."""
-    views = unpack(params)
-    values = views | _forward_numpy(views, *map(data.get, READS["forward"]))
+    values = unpack(params) | _forward_numpy(unpack(params), *map(data.get, READS["forward"]))
     name = next((name for name, value in values.items() if not np.isfinite(value).all()), "the kernels' rounding")
-    lines = [line.strip() for line in __doc__.splitlines() if f" {name}[" in line or f" {name} =" in line]
-    found = f"{name}, updated in step {step - 1}" if name in views else (lines or [name])[0]
-    subject = f"the loss is not finite in step {done + 1}, step {step}"
+    lines = [line.strip() for line in __doc__.splitlines() if re.search(rf"\) {re.escape(name)}\b(?!\.)", line)]
+    found = f"{name}, by the update of step {step - 1}" if name in PARAMETERS else ": ".join([name, *lines[:1]])
     remedy = f"a smaller lr than {lr:g}, or scaled inputs; step {done} is kept"
+    subject = f"the loss is not finite in step {done + 1}, step {step}"
     return DivergedError(subject, f"first in {found}", "finite values", remedy)
 
 
@@ -544,9 +538,10 @@ def _write(path, fill):
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise InputError(f"{path} cannot be written", _reason(error), "a place that can be written") from None
+        raise InputError(f"{path} cannot be written", error, "a place that can be written") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.exists():
+            temporary.unlink()
 
 
 def _write_csv(path, header, rows):
@@ -559,13 +554,9 @@ def _write_csv(path, header, rows):
 UNREADABLE = (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
-def _reason(error):
-    return (str(getattr(error, "strerror", None) or error).splitlines() or [type(error).__name__])[0]
-
-
 def load(*paths, target=TARGET, entry="evaluate"):
     """The inputs of an entry: from .npz files by name, .csv files by column, IDX files (.gz too) one an input."""
-    data, wanted = {}, list(READS[entry])
+    data, wanted = {}, READS[entry]
     for path in map(Path, paths):
         try:
             if path.suffix == ".npz":
@@ -575,14 +566,13 @@ def load(*paths, target=TARGET, entry="evaluate"):
                 data |= _read_csv(path, target)
             else:
                 data[next((name for name in wanted if name not in data), "")] = _read_idx(path)
+        except InputError:
+            raise
         except UNREADABLE as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{path} cannot be read", _reason(error), "a .npz, .csv or IDX file") from None
-    for name in wanted:
-        if name not in data:
-            remedy = "name the array or the column so, or give --target"
-            raise InputError(f"the files lack '{name}'", ", ".join(data) or "nothing", ", ".join(wanted), remedy)
+            raise InputError(f"{path} cannot be read", error, "a .npz, .csv or IDX file") from None
+    if missing := [name for name in wanted if name not in data]:
+        remedy = "name the array or the column so, or give --target"
+        raise InputError(f"the files lack '{missing[0]}'", ", ".join(data) or "nothing", ", ".join(wanted), remedy)
     return {name: _shaped(name, data[name]) for name in wanted}
 
 
@@ -591,10 +581,9 @@ def _shaped(name, array):
     shape, dtype = INPUTS[name]
     if name in BATCHED and array.ndim and math.prod(array.shape[1:]) == math.prod(e for e in shape[1:] if e != str(e)):
         array = array.reshape(len(array), *shape[1:])
-    if dtype == "int64" and array.dtype.kind == "f" and array.size:
-        place = int(np.argmax(array != np.floor(array)))
-        if array.flat[place] != np.floor(array.flat[place]):
-            raise InputError(f"'{name}' is not whole", f"{array.flat[place]} in row {place + 1}", "integers")
+    if dtype == "int64" and array.dtype.kind == "f":
+        if (places := np.flatnonzero(array != np.floor(array))).size:
+            raise InputError(f"'{name}' is not whole", f"{array.flat[places[0]]} in row {places[0] + 1}", "integers")
         array = array.astype(np.int64)
     return array
 
@@ -659,12 +648,12 @@ def selfcheck(seed=0, rows=4, entries=40):
     """
     random, data, worst = _random(seed, 2**34), {}, (0.0, "")
     for name in READS["evaluate"]:
-        shape, whole = [rows if e == str(e) else e for e in INPUTS[name][0]], INPUTS[name][1] == "int64"
-        data[name] = random.integers(0, LABELS.get(name, 2), shape) if whole else random.normal(size=shape)
-    data = {name: np.asarray(array, INPUTS[name][1]).astype(array.dtype) for name, array in data.items()}  # rounded
+        shape, dtype = [rows if e == str(e) else e for e in INPUTS[name][0]], INPUTS[name][1]
+        drawn = random.normal(size=shape) if dtype == DTYPE else random.integers(0, LABELS.get(name, 2), shape)
+        data[name] = drawn.astype(dtype)
     params = (init(seed) + 0.1 * random.normal(size=SIZE)).astype(DTYPE)
     grads, views = unpack(loss_and_grad(params, **data)[1]), unpack(params.astype(np.float64))
-    exact = [data.get(name) for name in READS["forward"]]
+    exact = [data[name].astype(np.promote_types(data[name].dtype, np.int64)) for name in READS["forward"]]
     for name, view in views.items():
         places = np.sort(random.choice(view.size, min(entries, view.size), replace=False))
         expected = np.empty(len(places))
@@ -682,36 +671,30 @@ def selfcheck(seed=0, rows=4, entries=40):
 
 
 def _train_files(options):
-    held_out = options.val
-    if len(held_out) == 1 and held_out[0].replace(".", "", 1).isdigit():
-        held_out = float(held_out[0])
-    elif held_out:
+    held_out = options.val or None
+    if held_out and not (len(held_out) == 1 and held_out[0].replace(".", "", 1).isdigit()):
         held_out = load(*held_out, target=options.target)
-    data, held_out = split(load(*options.data, target=options.target), held_out or None, options.seed)
+    data = load(*options.data, target=options.target)
+    data, held_out = split(data, float(held_out[0]) if isinstance(held_out, list) else held_out, options.seed)
     scaling = find_scaling(data)
     data, held_out = scale(data, scaling), held_out and scale(held_out, scaling)
     names = {"checkpoint": "checkpoint.npz", "history": "history.csv", "plot": "curves.png"}
-    files = {name: options.out / file for name, file in names.items()}
-    settings = {name: getattr(options, name) for name in TRAINING}
-    fit(**data, **settings, **files, validation=held_out, resume=options.resume, scaling=scaling)
-    print(f"wrote {', '.join(str(file) for file in files.values() if file.exists())}")
+    settings = {name: getattr(options, name) for name in TRAINING} | {k: options.out / v for k, v in names.items()}
+    fit(**data, **settings, validation=held_out, resume=options.resume, scaling=scaling)
+    print(f"wrote {', '.join(names.values())} in {options.out}")
 
 
-def _evaluate_files(options):
+def _use_files(options):
     run = Run.load(options.params)
-    data = scale(load(*options.data, target=options.target), run.settings["scaling"])
-    print(_told(evaluate(run.params, **data)))
-
-
-def _predict_files(options):
-    run = Run.load(options.params)
-    data = scale(load(*options.data, target=options.target, entry="predict"), run.settings["scaling"])
+    data = scale(load(*options.data, target=options.target, entry=options.entry), run.settings["scaling"])
+    if options.entry == "evaluate":
+        return print("  ".join(f"{name} {value:.6g}" for name, value in evaluate(run.params, **data).items()))
     outputs = predict(run.params, **data)
     if options.out.suffix == ".npz":
         return _write(options.out, lambda file: np.savez(file, **outputs))
     flat = {name: array.reshape(len(array) if array.ndim else 1, -1) for name, array in outputs.items()}
     header = [f"{name}_{k}" for name, table in flat.items() for k in range(table.shape[1])]
-    _write_csv(options.out, header, np.hstack(list(flat.values())).tolist())
+    return _write_csv(options.out, header, np.hstack(list(flat.values())).tolist())
 
 
 def _selfcheck(options):
@@ -727,40 +710,34 @@ def _info(_):
             print(f"  {title:<10} {name:<20} {dtype}[{', '.join(map(str, shape))}]")
 
 
-def _parser():
-    parser = argparse.ArgumentParser(prog=Path(__file__).name, description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True, metavar="command")
-
-    def command(function, name, text, reads=()):
-        sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(run=function, data=[], target=TARGET)
-        if reads:
-            files = f".npz or .csv with {', '.join(reads)}, or IDX files in that order"
-            sub.add_argument("--data", nargs="+", required=True, metavar="FILE", help=files)
-            sub.add_argument("--target", default=TARGET, help="the column of a .csv file that is to be learned")
-        return sub
-
-    folder = Path("runs", NAME)
-    train = command(_train_files, "train", "write checkpoint.npz, history.csv and curves.png", READS["evaluate"])
-    train.add_argument("--val", nargs="+", default=[], metavar="FILE", help="validation files, or a part of the rows")
-    for name, value in TRAINING.items():
-        train.add_argument(f"--{name}".replace("_", "-"), type=type(value), default=value, help="default: %(default)s")
-    train.add_argument("--out", type=Path, default=folder, help="default: %(default)s")
-    train.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    evaluate = command(_evaluate_files, "evaluate", "print the loss and the metrics", READS["evaluate"])
-    predict = command(_predict_files, "predict", "write the outputs to a .csv or .npz file", READS["predict"])
-    for sub in (evaluate, predict):
-        sub.add_argument("--params", type=Path, default=folder / "checkpoint.npz", help="default: %(default)s")
-    predict.add_argument("--out", type=Path, default=Path("predictions.csv"), help="default: %(default)s")
-    check = command(_selfcheck, "selfcheck", "compare the gradient with central differences")
-    check.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    command(_info, "info", "print inputs, outputs and parameters")
-    return parser
-
-
 def main(arguments=None):
     """Run a command: 0; 2 for a mistake, with what mends it; 1 for a failure; 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    parser = argparse.ArgumentParser(prog=Path(__file__).name, description=__doc__.splitlines()[0])
+    commands, folder, add = parser.add_subparsers(required=True, metavar="command"), Path("runs", NAME), {}
+    for name, run, entry, text in (
+        ("train", _train_files, "evaluate", "write checkpoint.npz, history.csv and curves.png"),
+        ("evaluate", _use_files, "evaluate", "print the loss and the metrics"),
+        ("predict", _use_files, "predict", "write the outputs to a .csv or .npz file"),
+        ("selfcheck", _selfcheck, None, "compare the gradient with central differences"),
+        ("info", _info, None, "print inputs, outputs and parameters"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run, entry=entry, data=[], target=TARGET)
+        add[name] = functools.partial(command.add_argument, help="default: %(default)s")
+        if entry and READS[entry]:
+            files = f".npz or .csv with {', '.join(READS[entry])}, or IDX files in that order"
+            command.add_argument("--data", nargs="+", required=True, metavar="FILE", help=files)
+            command.add_argument("--target", help="the column of a .csv file that is to be learned")
+    add["train"]("--val", nargs="+", default=[], metavar="FILE", help="validation files, or a part of the rows")
+    for name, value in TRAINING.items():
+        add["train"](f"--{name}".replace("_", "-"), type=type(value), default=value)
+    add["train"]("--out", type=Path, default=folder)
+    add["train"]("--resume", action="store_true", help="go on from the checkpoint in --out")
+    add["evaluate"]("--params", type=Path, default=folder / "checkpoint.npz")
+    add["predict"]("--params", type=Path, default=folder / "checkpoint.npz")
+    add["predict"]("--out", type=Path, default=Path("predictions.csv"))
+    add["selfcheck"]("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
     try:
         return options.run(options) or 0
     except InputError as error:

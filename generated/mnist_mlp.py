@@ -3,13 +3,8 @@
 
 Forward:
   (1) linear_1.sum[i, j] = sum[k](linear_1.W[j, k]*x[i, k])
-  (2) relu_1[i, j] = relu(linear_1.b[j] + linear_1.sum[i, j])
-  (3) linear_2.sum[i, j] = sum[k](linear_2.W[j, k]*relu_1[i, k])
-  (4) relu_2[i, j] = relu(linear_2.b[j] + linear_2.sum[i, j])
-  (5) linear_3.sum[i, j] = sum[k](linear_3.W[j, k]*relu_2[i, k])
-  (6) relu_3[i, j] = relu(linear_3.b[j] + linear_3.sum[i, j])
-  (7) linear_4.sum[i, j] = sum[k](linear_4.W[j, k]*relu_3[i, k])
-  (8) relu_4[i, j] = relu(linear_4.b[j] + linear_4.sum[i, j])
+  (2) relu_1[i, j] = relu(linear_1.b[j] + linear_1.sum[i, j]); alike (4) relu_2, (6) relu_3, (8) relu_4
+  (3) linear_2.sum[i, j] = sum[k](linear_2.W[j, k]*relu_1[i, k]); alike (5) linear_3.sum, (7) linear_4.sum
   (9) logits.sum[i, j] = sum[k](linear_5.W[j, k]*relu_4[i, k])
   (10) logits[i, j] = linear_5.b[j] + logits.sum[i, j]
   (11) loss.p.sum.max[i] = max[k](logits[i, k])
@@ -23,21 +18,12 @@ Forward:
 Gradients:
   (15) d_logits[i, j] = (loss.p.sum.scaled.exp[i, j]/loss.p.sum.scaled[i] - delta(j, y[i]))/n
   (16) d_relu_4[i, j] = sum[m](d_logits[i, m]*linear_5.W[m, j])
-  (17) d_linear_4[i, j] = where(relu_4[i, j] > 0, d_relu_4[i, j], 0)
-  (18) d_relu_3[i, j] = sum[m](d_linear_4[i, m]*linear_4.W[m, j])
-  (19) d_linear_3[i, j] = where(relu_3[i, j] > 0, d_relu_3[i, j], 0)
-  (20) d_relu_2[i, j] = sum[m](d_linear_3[i, m]*linear_3.W[m, j])
-  (21) d_linear_2[i, j] = where(relu_2[i, j] > 0, d_relu_2[i, j], 0)
-  (22) d_relu_1[i, j] = sum[m](d_linear_2[i, m]*linear_2.W[m, j])
-  (23) d_linear_1[i, j] = where(relu_1[i, j] > 0, d_relu_1[i, j], 0)
+  (17) d_linear_4[i, j] = where(relu_4[i, j] > 0, d_relu_4[i, j], 0); alike (19) d_linear_3, (21) d_linear_2, (23)
+        d_linear_1
+  (18) d_relu_3[i, j] = sum[m](d_linear_4[i, m]*linear_4.W[m, j]); alike (20) d_relu_2, (22) d_relu_1
   (24) d_linear_1.W[j, k] = sum[i](d_linear_1[i, j]*x[i, k])
-  (25) d_linear_1.b[j] = sum[i](d_linear_1[i, j])
-  (26) d_linear_2.W[j, k] = sum[i](d_linear_2[i, j]*relu_1[i, k])
-  (27) d_linear_2.b[j] = sum[i](d_linear_2[i, j])
-  (28) d_linear_3.W[j, k] = sum[i](d_linear_3[i, j]*relu_2[i, k])
-  (29) d_linear_3.b[j] = sum[i](d_linear_3[i, j])
-  (30) d_linear_4.W[j, k] = sum[i](d_linear_4[i, j]*relu_3[i, k])
-  (31) d_linear_4.b[j] = sum[i](d_linear_4[i, j])
+  (25) d_linear_1.b[j] = sum[i](d_linear_1[i, j]); alike (27) d_linear_2.b, (29) d_linear_3.b, (31) d_linear_4.b
+  (26) d_linear_2.W[j, k] = sum[i](d_linear_2[i, j]*relu_1[i, k]); alike (28) d_linear_3.W, (30) d_linear_4.W
   (32) d_linear_5.W[j, k] = sum[i](d_logits[i, j]*relu_4[i, k])
   (33) d_linear_5.b[j] = sum[i](d_logits[i, j])
 
@@ -48,11 +34,13 @@ that is taken; the condition has no derivative.
 import argparse
 import csv
 import dataclasses
+import functools
 import gzip
 import hashlib
 import json
 import math
 import os
+import re
 import sys
 import time
 import zipfile
@@ -155,11 +143,12 @@ if numba:  # what follows is written for its compiler
 
         return array(arena, types.int64, types.UniTuple(types.int64, shape.count)), emit
 
-    _BYTES = next((size for name, size in (("avx512f", 64), ("avx", 32)) if binding.get_host_cpu_features().get(name)), 16)
+    _FEATURES = binding.get_host_cpu_features()
+    _BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
     _LANES = _BYTES//np.dtype(real).itemsize  # numbers in a SIMD register
     _OUTER = (8 if _BYTES == 64 else 6, 2*_LANES)  # rows and columns of a tile whose vectors lie along the columns
     _DOTS = (6, 4) if _BYTES == 64 else (3, 3)  # and of one whose vectors lie along the depth
-    _INT, _LANE = ir.IntType(64), ir.IntType(32)
+    _INT, _LANE, _ONE = ir.IntType(64), ir.IntType(32), real(1)
 
     def _splat(builder, value):
         """The value in every lane."""
@@ -200,14 +189,15 @@ if numba:  # what follows is written for its compiler
         totals = [[cgutils.alloca_once_value(builder, vector(None)) for _ in starts] for _ in rows]
         with cgutils.for_range(builder, depth) as loop:
             right = builder.gep(b, [builder.mul(loop.index, columns)])
-            values = [_load(builder, vector, builder.gep(right, [at]), mask) for at, mask in zip(starts, masks)]
-            for row, line in zip(rows, totals):
+            pieces = [(builder.gep(right, [at]), mask) for at, mask in zip(starts, masks, strict=True)]
+            values = [_load(builder, vector, piece, mask) for piece, mask in pieces]
+            for row, line in zip(rows, totals, strict=True):
                 left = builder.gep(builder.gep(a, [builder.mul(row, steps[0])]), [builder.mul(loop.index, steps[1])])
                 factor = _splat(builder, builder.load(left))
-                for total, value in zip(line, values):
+                for total, value in zip(line, values, strict=True):
                     _add_product(builder, total, factor, value)
-        for row, line in zip(rows, totals):
-            for at, mask, total in zip(starts, masks, line):
+        for row, line in zip(rows, totals, strict=True):
+            for at, mask, total in zip(starts, masks, line, strict=True):
                 value = builder.fmul(_splat(builder, scale), builder.load(total))
                 _store(builder, value, builder.gep(c, [builder.add(builder.mul(row, columns), at)]), mask)
 
@@ -220,7 +210,7 @@ if numba:  # what follows is written for its compiler
             values = [_load(builder, vector, builder.gep(left, [k]), mask) for left in lefts]
             for at, right in enumerate(rights):
                 factor = _load(builder, vector, builder.gep(right, [k]), mask)
-                for line, value in zip(totals, values):
+                for line, value in zip(totals, values, strict=True):
                     _add_product(builder, line[at], factor, value)
 
         main = builder.sub(depth, builder.urem(depth, _INT(_LANES)))
@@ -228,8 +218,8 @@ if numba:  # what follows is written for its compiler
             step(k)
         with builder.if_then(builder.icmp_signed("<", main, depth)):
             step(main, _first(builder, builder.sub(depth, main)))
-        for row, line in zip(rows, totals):
-            for at, total in zip(places, line):
+        for row, line in zip(rows, totals, strict=True):
+            for at, total in zip(places, line, strict=True):
                 lanes = [vector.element(-0.0), builder.load(total)]
                 value = _llvm(builder, "vector.reduce.fadd", vector.element, lanes, fastmath=("reassoc",))
                 builder.store(builder.fmul(scale, value), builder.gep(c, [builder.add(builder.mul(row, columns), at)]))
@@ -241,7 +231,7 @@ if numba:  # what follows is written for its compiler
 
         def emit(context, builder, signature, arguments):
             builder.function.attributes.add("noinline")
-            arrays = [context.make_array(t)(context, builder, v) for t, v in zip((a, b, c), arguments)]
+            arrays = [context.make_array(t)(context, builder, v) for t, v in zip((a, b, c), arguments[:3], strict=True)]
             (rows, columns), lengths = (cgutils.unpack_tuple(builder, arrays[x].shape, 2) for x in (2, 0))
             vector = ir.VectorType(context.get_value_type(c.dtype), _LANES)
             steps = (lengths[1], _INT(1)) if a.layout == "C" else (_INT(1), lengths[0])
@@ -260,21 +250,23 @@ if numba:  # what follows is written for its compiler
                 masks = [None if whole else _first(builder, builder.sub(columns, at)) for at in across]
                 return _outer(*common, steps, columns, lengths[1], down, across, masks, arguments[3])
 
-            with cgutils.for_range_slice(builder, _INT(0), columns, _INT(width)) as (j, _):
-                with cgutils.for_range_slice(builder, _INT(0), rows, _INT(height)) as (i, _):
-                    down = builder.icmp_signed("<=", builder.add(i, _INT(height)), rows)
-                    across = builder.icmp_signed("<=", builder.add(j, _INT(width)), columns)
-                    with builder.if_else(builder.and_(down, across)) as (inside, edge):
-                        with inside:
-                            tile(i, j, True)
-                        with edge:
-                            tile(i, j, False)
+            def steps_to(end, step):
+                return cgutils.for_range_slice(builder, _INT(0), end, _INT(step))
+
+            with steps_to(columns, width) as (j, _), steps_to(rows, height) as (i, _):
+                down = builder.icmp_signed("<=", builder.add(i, _INT(height)), rows)
+                across = builder.icmp_signed("<=", builder.add(j, _INT(width)), columns)
+                with builder.if_else(builder.and_(down, across)) as (inside, edge):
+                    with inside:
+                        tile(i, j, True)
+                    with edge:
+                        tile(i, j, False)
             return context.get_dummy_value()
 
         return types.void(a, b, c, c.dtype), emit
 
     @kernel
-    def _gemm(a, b, c, scale=real(1)):
+    def _gemm(a, b, c, scale=_ONE):
         """c = scale*(a @ b); a and b are contiguous, or one of them is the transpose (.T) of what is."""
         _multiply(a, b, c, scale)
 
@@ -380,13 +372,13 @@ def _loss_and_accuracy(logits_sum, b, y, logits):
     for i in range(n):
         sum_max = real(-np.inf)
         argmax = 0
-        best = real(-np.inf)
+        argmax_best = real(-np.inf)
         for j in range(10):
             logits_j = b[j] + logits_sum[i, j]
             logits[j] = logits_j
             sum_max = _maximum(sum_max, logits_j)
-            if logits_j > best:
-                best = logits_j
+            if logits_j > argmax_best:
+                argmax_best = logits_j
                 argmax = j
         scaled = real(0)
         for k in range(10):
@@ -496,7 +488,8 @@ def _gradient(params, x, y, grad, work, iwork):
     _gemm(relu_3, linear_4_W.T, linear_4_sum)  # (7) linear_4
     _relu_2(linear_4_sum, linear_4_b, relu_4)  # (8) relu_4
     _gemm(relu_4, linear_5_W.T, logits_sum)  # (9) logits
-    loss = _loss_and_d_logits_and_d_b(logits_sum, linear_5_b, y, d_linear_5_b, logits, loss_p_sum_scaled_exp, d_logits)  # (10)-(15) (33) logits, loss
+    # (10)-(15) (33) logits, loss
+    loss = _loss_and_d_logits_and_d_b(logits_sum, linear_5_b, y, d_linear_5_b, logits, loss_p_sum_scaled_exp, d_logits)
     # (32) d_linear_5.W[j, k] = sum[i](d_logits[i, j]*relu_4[i, k])    reverse of logits.sum; 400*n operations
     _gemm(d_logits.T, relu_4, d_linear_5_W)
     # (16) d_relu_4[i, j] = sum[m](d_logits[i, m]*linear_5.W[m, j])    reverse of logits.sum; 400*n operations
@@ -549,7 +542,8 @@ def _evaluate(params, x, y, values, work, iwork):
     _gemm(relu_3, linear_4_W.T, linear_4_sum)  # (7) linear_4
     _relu_2(linear_4_sum, linear_4_b, relu_4)  # (8) relu_4
     _gemm(relu_4, linear_5_W.T, logits_sum)  # (9) logits
-    loss, accuracy = _loss_and_accuracy(logits_sum, linear_5_b, y, logits)  # (10)-(11) (14) (34)-(36) logits, loss, accuracy
+    # (10)-(11) (14) (34)-(36) logits, loss, accuracy
+    loss, accuracy = _loss_and_accuracy(logits_sum, linear_5_b, y, logits)
     values[0] = loss
     values[1] = accuracy
 
@@ -557,7 +551,6 @@ def _evaluate(params, x, y, values, work, iwork):
 @kernel
 def _update(params, grad, state, lr, t):
     """One step of the optimizer, in place."""
-    P = params.size
     _theta_next(grad, params, lr)  # (37) sgd
 
 
@@ -575,7 +568,7 @@ def _sizes_evaluate(n):
 
 def _forward_numpy(p, x, y=None):
     """Every tensor by name, computed in NumPy; without the last arguments, those that the outputs need."""
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # as the kernels: no warnings
         linear_1_sum = x @ p["linear_1.W"].T
         relu_1 = np.maximum(linear_1_sum + p["linear_1.b"], 0)
         linear_2_sum = relu_1 @ p["linear_2.W"].T
@@ -586,20 +579,20 @@ def _forward_numpy(p, x, y=None):
         relu_4 = np.maximum(linear_4_sum + p["linear_4.b"], 0)
         logits_sum = relu_4 @ p["linear_5.W"].T
         logits = logits_sum + p["linear_5.b"]
-        values = {
+        _early = {
             "linear_1.sum": linear_1_sum, "relu_1": relu_1, "linear_2.sum": linear_2_sum, "relu_2": relu_2,
             "linear_3.sum": linear_3_sum, "relu_3": relu_3, "linear_4.sum": linear_4_sum, "relu_4": relu_4,
             "logits.sum": logits_sum, "logits": logits,
         }
         if y is None:
-            return values
+            return _early
         n = x.shape[0]
         loss_p_sum_max = logits.max(axis=1)
         loss_p_sum_scaled = np.exp(logits - loss_p_sum_max[:, None]).sum(axis=1)
         loss = (loss_p_sum_max + np.log(loss_p_sum_scaled) - logits[np.arange(n), y]).mean()
         accuracy_argmax = logits.argmax(axis=1)
         accuracy = np.where(accuracy_argmax == y, np.float32(1 / n), 0).sum()
-        return values | {
+        return _early | {
             "loss.p.sum.max": loss_p_sum_max, "loss.p.sum.scaled": loss_p_sum_scaled, "loss": np.asarray(loss),
             "accuracy.argmax": accuracy_argmax, "accuracy": np.asarray(accuracy),
         }
@@ -723,8 +716,7 @@ def _arena(sizes, data):
     """Working memory for an entry's kernels, real and integer."""
     if numba is None:
         raise InputError("this needs Numba", "it is not installed", "numba", "pip install numba (predict runs without)")
-    real_size, whole_size = sizes(*_extents(data).values())
-    return np.empty(real_size, DTYPE), np.empty(whole_size, np.int64)
+    return [np.empty(size, kind) for size, kind in zip(sizes(*_extents(data).values()), (DTYPE, "int64"), strict=True)]
 
 
 def _random(seed, stream):
@@ -828,7 +820,7 @@ class Run:
                 facts = json.loads(str(file["facts"]))
                 run = cls(file["params"], file["state"], facts["settings"], facts["history"])
         except UNREADABLE as error:
-            raise InputError(f"{path} is not a checkpoint", _reason(error), "a file that fit has written") from None
+            raise InputError(f"{path} is not a checkpoint", error, "a file that fit has written") from None
         if facts["layout"] != json.dumps(PARAMETERS):
             raise InputError(f"{path} is of another model", facts["layout"], json.dumps(PARAMETERS))
         return run
@@ -845,7 +837,7 @@ def fit(
     happened, bit for bit. history, plot: a .csv and a .png file. Ctrl-C saves the last finished epoch.
     """
     data, held_out = split(inputs, validation, seed)
-    rows, lr, saved = len(data[BATCHED[0]]) if BATCHED else 1, _number("lr", lr, whole=False), time.monotonic()
+    rows, lr, saved = len(data[BATCHED[0]]) if BATCHED else 1, _number("lr", lr, whole=False), -math.inf
     batch = min(rows, _number("batch_size", batch_size, 1))
     settings = {"spec": SPEC, "seed": seed, "batch": batch, "rows": rows, "shuffle": shuffle, "scaling": scaling or {}}
     settings = json.loads(json.dumps(settings))
@@ -854,16 +846,16 @@ def fit(
     if run.settings != settings:
         raise InputError(f"{checkpoint} was trained otherwise", run.settings, settings)
     _check_in_place(run.params, run.state)
-    advance, best = _stepper(data, batch), "val_loss" if held_out else "train_loss"
+    advance, judge = _stepper(data, batch), "val_loss" if held_out else "train_loss"
     try:
         while (done := len(run.history)) < epochs:
-            losses = [row[best] for row in run.history]
-            if patience and done - (losses.index(min(losses)) if losses else 0) > patience:
+            losses = [row[judge] for row in run.history]
+            if patience and losses and done - losses.index(min(losses)) > patience:
                 break
             run = _epoch(run, advance, data, held_out, learning_rate(done, lr), progress)
             if progress and ((done + 1) % max(1, epochs // 20) == 0 or done + 1 == epochs):
-                print(_told(run.history[-1]), file=sys.stderr)
-            if done == 0 or time.monotonic() > saved + 1:
+                print("  ".join(f"{name} {value:.6g}" for name, value in run.history[-1].items()), file=sys.stderr)
+            if time.monotonic() > saved + 1:
                 _save(run, checkpoint, history, None)
                 saved = time.monotonic()
     except KeyboardInterrupt:
@@ -872,10 +864,6 @@ def fit(
     finally:
         _save(run, checkpoint, history, plot)
     return run
-
-
-def _told(values):
-    return "  ".join(f"{name} {value:.6g}" for name, value in values.items())
 
 
 def _epoch(run, advance, data, held_out, lr, progress):
@@ -889,8 +877,7 @@ def _epoch(run, advance, data, held_out, lr, progress):
         losses = advance(params, state, part, lr, step)
         step += len(losses)
         if not np.isfinite(losses[-1]):
-            failed = part[(len(losses) - 1) * batch :][:batch]
-            raise _diverged(done, params, _take(data, failed), lr, step)
+            raise _diverged(done, params, _take(data, part[(len(losses) - 1) * batch :][:batch]), lr, step)
         total += float(losses @ np.minimum(batch, len(part) - batch * np.arange(len(losses))))
         if progress and chunk < rows and sys.stderr.isatty():
             print(f"epoch {done + 1} [{'#' * (30 * first // rows):<30}]", end="\r", file=sys.stderr, flush=True)
@@ -904,13 +891,12 @@ def _epoch(run, advance, data, held_out, lr, progress):
 
 def _diverged(done, params, data, lr, step):
     """The error that says where a loss first was not finite: in a parameter or a forward equation."""
-    views = unpack(params)
-    values = views | _forward_numpy(views, *map(data.get, READS["forward"]))
+    values = unpack(params) | _forward_numpy(unpack(params), *map(data.get, READS["forward"]))
     name = next((name for name, value in values.items() if not np.isfinite(value).all()), "the kernels' rounding")
-    lines = [line.strip() for line in __doc__.splitlines() if f" {name}[" in line or f" {name} =" in line]
-    found = f"{name}, updated in step {step - 1}" if name in views else (lines or [name])[0]
-    subject = f"the loss is not finite in epoch {done + 1}, step {step}"
+    lines = [line.strip() for line in __doc__.splitlines() if re.search(rf"\) {re.escape(name)}\b(?!\.)", line)]
+    found = f"{name}, by the update of step {step - 1}" if name in PARAMETERS else ": ".join([name, *lines[:1]])
     remedy = f"a smaller lr than {lr:g}, or scaled inputs; epoch {done} is kept"
+    subject = f"the loss is not finite in epoch {done + 1}, step {step}"
     return DivergedError(subject, f"first in {found}", "finite values", remedy)
 
 
@@ -981,9 +967,10 @@ def _write(path, fill):
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise InputError(f"{path} cannot be written", _reason(error), "a place that can be written") from None
+        raise InputError(f"{path} cannot be written", error, "a place that can be written") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.exists():
+            temporary.unlink()
 
 
 def _write_csv(path, header, rows):
@@ -996,13 +983,9 @@ def _write_csv(path, header, rows):
 UNREADABLE = (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
-def _reason(error):
-    return (str(getattr(error, "strerror", None) or error).splitlines() or [type(error).__name__])[0]
-
-
 def load(*paths, target=TARGET, entry="evaluate"):
     """The inputs of an entry: from .npz files by name, .csv files by column, IDX files (.gz too) one an input."""
-    data, wanted = {}, list(READS[entry])
+    data, wanted = {}, READS[entry]
     for path in map(Path, paths):
         try:
             if path.suffix == ".npz":
@@ -1012,14 +995,13 @@ def load(*paths, target=TARGET, entry="evaluate"):
                 data |= _read_csv(path, target)
             else:
                 data[next((name for name in wanted if name not in data), "")] = _read_idx(path)
+        except InputError:
+            raise
         except UNREADABLE as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{path} cannot be read", _reason(error), "a .npz, .csv or IDX file") from None
-    for name in wanted:
-        if name not in data:
-            remedy = "name the array or the column so, or give --target"
-            raise InputError(f"the files lack '{name}'", ", ".join(data) or "nothing", ", ".join(wanted), remedy)
+            raise InputError(f"{path} cannot be read", error, "a .npz, .csv or IDX file") from None
+    if missing := [name for name in wanted if name not in data]:
+        remedy = "name the array or the column so, or give --target"
+        raise InputError(f"the files lack '{missing[0]}'", ", ".join(data) or "nothing", ", ".join(wanted), remedy)
     return {name: _shaped(name, data[name]) for name in wanted}
 
 
@@ -1028,10 +1010,9 @@ def _shaped(name, array):
     shape, dtype = INPUTS[name]
     if name in BATCHED and array.ndim and math.prod(array.shape[1:]) == math.prod(e for e in shape[1:] if e != str(e)):
         array = array.reshape(len(array), *shape[1:])
-    if dtype == "int64" and array.dtype.kind == "f" and array.size:
-        place = int(np.argmax(array != np.floor(array)))
-        if array.flat[place] != np.floor(array.flat[place]):
-            raise InputError(f"'{name}' is not whole", f"{array.flat[place]} in row {place + 1}", "integers")
+    if dtype == "int64" and array.dtype.kind == "f":
+        if (places := np.flatnonzero(array != np.floor(array))).size:
+            raise InputError(f"'{name}' is not whole", f"{array.flat[places[0]]} in row {places[0] + 1}", "integers")
         array = array.astype(np.int64)
     return array
 
@@ -1096,12 +1077,12 @@ def selfcheck(seed=0, rows=4, entries=40):
     """
     random, data, worst = _random(seed, 2**34), {}, (0.0, "")
     for name in READS["evaluate"]:
-        shape, whole = [rows if e == str(e) else e for e in INPUTS[name][0]], INPUTS[name][1] == "int64"
-        data[name] = random.integers(0, LABELS.get(name, 2), shape) if whole else random.normal(size=shape)
-    data = {name: np.asarray(array, INPUTS[name][1]).astype(array.dtype) for name, array in data.items()}  # rounded
+        shape, dtype = [rows if e == str(e) else e for e in INPUTS[name][0]], INPUTS[name][1]
+        drawn = random.normal(size=shape) if dtype == DTYPE else random.integers(0, LABELS.get(name, 2), shape)
+        data[name] = drawn.astype(dtype)
     params = (init(seed) + 0.1 * random.normal(size=SIZE)).astype(DTYPE)
     grads, views = unpack(loss_and_grad(params, **data)[1]), unpack(params.astype(np.float64))
-    exact = [data.get(name) for name in READS["forward"]]
+    exact = [data[name].astype(np.promote_types(data[name].dtype, np.int64)) for name in READS["forward"]]
     for name, view in views.items():
         places = np.sort(random.choice(view.size, min(entries, view.size), replace=False))
         expected = np.empty(len(places))
@@ -1119,36 +1100,30 @@ def selfcheck(seed=0, rows=4, entries=40):
 
 
 def _train_files(options):
-    held_out = options.val
-    if len(held_out) == 1 and held_out[0].replace(".", "", 1).isdigit():
-        held_out = float(held_out[0])
-    elif held_out:
+    held_out = options.val or None
+    if held_out and not (len(held_out) == 1 and held_out[0].replace(".", "", 1).isdigit()):
         held_out = load(*held_out, target=options.target)
-    data, held_out = split(load(*options.data, target=options.target), held_out or None, options.seed)
+    data = load(*options.data, target=options.target)
+    data, held_out = split(data, float(held_out[0]) if isinstance(held_out, list) else held_out, options.seed)
     scaling = find_scaling(data)
     data, held_out = scale(data, scaling), held_out and scale(held_out, scaling)
     names = {"checkpoint": "checkpoint.npz", "history": "history.csv", "plot": "curves.png"}
-    files = {name: options.out / file for name, file in names.items()}
-    settings = {name: getattr(options, name) for name in TRAINING}
-    fit(**data, **settings, **files, validation=held_out, resume=options.resume, scaling=scaling)
-    print(f"wrote {', '.join(str(file) for file in files.values() if file.exists())}")
+    settings = {name: getattr(options, name) for name in TRAINING} | {k: options.out / v for k, v in names.items()}
+    fit(**data, **settings, validation=held_out, resume=options.resume, scaling=scaling)
+    print(f"wrote {', '.join(names.values())} in {options.out}")
 
 
-def _evaluate_files(options):
+def _use_files(options):
     run = Run.load(options.params)
-    data = scale(load(*options.data, target=options.target), run.settings["scaling"])
-    print(_told(evaluate(run.params, **data)))
-
-
-def _predict_files(options):
-    run = Run.load(options.params)
-    data = scale(load(*options.data, target=options.target, entry="predict"), run.settings["scaling"])
+    data = scale(load(*options.data, target=options.target, entry=options.entry), run.settings["scaling"])
+    if options.entry == "evaluate":
+        return print("  ".join(f"{name} {value:.6g}" for name, value in evaluate(run.params, **data).items()))
     outputs = predict(run.params, **data)
     if options.out.suffix == ".npz":
         return _write(options.out, lambda file: np.savez(file, **outputs))
     flat = {name: array.reshape(len(array) if array.ndim else 1, -1) for name, array in outputs.items()}
     header = [f"{name}_{k}" for name, table in flat.items() for k in range(table.shape[1])]
-    _write_csv(options.out, header, np.hstack(list(flat.values())).tolist())
+    return _write_csv(options.out, header, np.hstack(list(flat.values())).tolist())
 
 
 def _selfcheck(options):
@@ -1164,40 +1139,34 @@ def _info(_):
             print(f"  {title:<10} {name:<20} {dtype}[{', '.join(map(str, shape))}]")
 
 
-def _parser():
-    parser = argparse.ArgumentParser(prog=Path(__file__).name, description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True, metavar="command")
-
-    def command(function, name, text, reads=()):
-        sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(run=function, data=[], target=TARGET)
-        if reads:
-            files = f".npz or .csv with {', '.join(reads)}, or IDX files in that order"
-            sub.add_argument("--data", nargs="+", required=True, metavar="FILE", help=files)
-            sub.add_argument("--target", default=TARGET, help="the column of a .csv file that is to be learned")
-        return sub
-
-    folder = Path("runs", NAME)
-    train = command(_train_files, "train", "write checkpoint.npz, history.csv and curves.png", READS["evaluate"])
-    train.add_argument("--val", nargs="+", default=[], metavar="FILE", help="validation files, or a part of the rows")
-    for name, value in TRAINING.items():
-        train.add_argument(f"--{name}".replace("_", "-"), type=type(value), default=value, help="default: %(default)s")
-    train.add_argument("--out", type=Path, default=folder, help="default: %(default)s")
-    train.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    evaluate = command(_evaluate_files, "evaluate", "print the loss and the metrics", READS["evaluate"])
-    predict = command(_predict_files, "predict", "write the outputs to a .csv or .npz file", READS["predict"])
-    for sub in (evaluate, predict):
-        sub.add_argument("--params", type=Path, default=folder / "checkpoint.npz", help="default: %(default)s")
-    predict.add_argument("--out", type=Path, default=Path("predictions.csv"), help="default: %(default)s")
-    check = command(_selfcheck, "selfcheck", "compare the gradient with central differences")
-    check.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    command(_info, "info", "print inputs, outputs and parameters")
-    return parser
-
-
 def main(arguments=None):
     """Run a command: 0; 2 for a mistake, with what mends it; 1 for a failure; 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    parser = argparse.ArgumentParser(prog=Path(__file__).name, description=__doc__.splitlines()[0])
+    commands, folder, add = parser.add_subparsers(required=True, metavar="command"), Path("runs", NAME), {}
+    for name, run, entry, text in (
+        ("train", _train_files, "evaluate", "write checkpoint.npz, history.csv and curves.png"),
+        ("evaluate", _use_files, "evaluate", "print the loss and the metrics"),
+        ("predict", _use_files, "predict", "write the outputs to a .csv or .npz file"),
+        ("selfcheck", _selfcheck, None, "compare the gradient with central differences"),
+        ("info", _info, None, "print inputs, outputs and parameters"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run, entry=entry, data=[], target=TARGET)
+        add[name] = functools.partial(command.add_argument, help="default: %(default)s")
+        if entry and READS[entry]:
+            files = f".npz or .csv with {', '.join(READS[entry])}, or IDX files in that order"
+            command.add_argument("--data", nargs="+", required=True, metavar="FILE", help=files)
+            command.add_argument("--target", help="the column of a .csv file that is to be learned")
+    add["train"]("--val", nargs="+", default=[], metavar="FILE", help="validation files, or a part of the rows")
+    for name, value in TRAINING.items():
+        add["train"](f"--{name}".replace("_", "-"), type=type(value), default=value)
+    add["train"]("--out", type=Path, default=folder)
+    add["train"]("--resume", action="store_true", help="go on from the checkpoint in --out")
+    add["evaluate"]("--params", type=Path, default=folder / "checkpoint.npz")
+    add["predict"]("--params", type=Path, default=folder / "checkpoint.npz")
+    add["predict"]("--out", type=Path, default=Path("predictions.csv"))
+    add["selfcheck"]("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
     try:
         return options.run(options) or 0
     except InputError as error:

@@ -75,6 +75,6 @@ def test_the_readme_shows_what_is_generated() -> None:
     page, module = ROOT / "README.md", (ROOT / "generated" / "digits.py").read_text(encoding="utf-8")
     for block in blocks(page, "generated"):
         name = re.search(r"def (\w+)", block)
-        assert block in module, f"show {name and name[1]} of generated/digits.py as it is now"
+        assert block in module, f"{name and name[1]} has changed: run make generate"
     for line in "".join(blocks(page, "inspect")).splitlines():
         assert re.sub(r"^\( +", "(", line) in module

@@ -11,7 +11,6 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-
 from sympy import S
 
 from nablac.emit import header
@@ -122,7 +121,7 @@ def _sizes_gradient(n):
     return 0, 0
 '''
 
-CIRCUIT = '''
+CIRCUIT = """
 @kernel
 def _predict(params, f, work, iwork):
     f[()] = (params[0] + params[1]) * params[2]
@@ -158,7 +157,7 @@ def _sizes_evaluate():
 
 def _sizes_gradient():
     return 0, 0
-'''
+"""
 
 
 def declared(role: Role, **texts: str) -> list[Tensor]:
@@ -188,7 +187,12 @@ def model(
 def classifier(**more: object) -> Model:
     """A 4-5-3 classifier, momentum 0.5, a rate that falls every other epoch."""
     tensors = declared(Role.INPUT, x="real[n, 4]", y="label[n, 3]")
-    params = {"linear_1__W": "real[5, 4]", "linear_1__b": "real[5]", "linear_2__W": "real[3, 5]", "linear_2__b": "real[3]"}
+    params = {
+        "linear_1__W": "real[5, 4]",
+        "linear_1__b": "real[5]",
+        "linear_2__W": "real[3, 5]",
+        "linear_2__b": "real[3]",
+    }
     tensors += declared(Role.PARAM, **params)
     equations = [
         "h[i,j] = tanh(sum[k](linear_1.W[j,k]*x[i,k]) + linear_1.b[j])",
@@ -200,14 +204,18 @@ def classifier(**more: object) -> Model:
     given = {"training": Training(epochs=3, batch_size=8), "schedule": formula_schedule("lr0*0.5**floor(epoch/2)", 3)}
     options: dict[str, object] = {"lr": 0.1, "momentum": 0.5}
     metrics = (("accuracy", "accuracy"),)
-    return model("classifier", tensors, equations, ["logits"], metrics, optimizer="momentum", options=options, **(given | more))
+    return model(
+        "classifier", tensors, equations, ["logits"], metrics, optimizer="momentum", options=options, **(given | more)
+    )
 
 
 def circuit() -> Model:
     """f = (x + y)*z, squared: a model of parameters alone."""
     tensors = declared(Role.PARAM, x="real ~ constant(-2)", y="real ~ constant(5)", z="real ~ constant(-4)")
     equations = ["f = (x + y)*z", "loss = f**2"]
-    return model("circuit", tensors, equations, ["f"], dtype="float64", options={"lr": 0.01}, training=Training(epochs=50))
+    return model(
+        "circuit", tensors, equations, ["f"], dtype="float64", options={"lr": 0.01}, training=Training(epochs=50)
+    )
 
 
 def view_of(given: Model, kernels: str) -> ModelView:
@@ -247,4 +255,15 @@ def loaded(text: str, folder: Path, name: str) -> ModuleType:
     return module
 
 
-__all__ = ["CIRCUIT", "CLASSIFIER", "Data", "circuit", "classifier", "loaded", "replace", "samples", "text_of", "view_of"]
+__all__ = [
+    "CIRCUIT",
+    "CLASSIFIER",
+    "Data",
+    "circuit",
+    "classifier",
+    "loaded",
+    "replace",
+    "samples",
+    "text_of",
+    "view_of",
+]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +15,7 @@ import numpy as np
 import pytest
 
 from nablac.emit.code import Programs
+from nablac.frontend.optimizers import RULES, make_optimizer
 from nablac.ir.declare import parse_declaration
 from nablac.ir.equation import Program
 from nablac.ir.interpret import interpret
@@ -185,3 +190,80 @@ def test_models_compiled(name: str, dtype: str, tmp_path: Path) -> None:
     program, values = model(name, dtype)
     programs, _ = derived(program)
     check_gradient(programs, values, *build(programs, tmp_path / "functions.py"))
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_updates_in_place(name: str) -> None:
+    """Three steps of each optimizer, the state kept from one to the next."""
+    optimizer = make_optimizer(RULES[name], {"lr": 0.1}, dtype="float64")
+    forward = written({"x": "real[n]"}, ["h[i] = 2*x[i]"], ("h",))
+    module, _ = plain(Programs(forward, update=optimizer.program, updates=optimizer.updates))
+    rng = np.random.default_rng(0)
+    params, state = rng.normal(size=6), np.zeros(6 * len(optimizer.state))
+    values: dict[str, Any] = {"theta": params.copy(), **{s: np.zeros(6) for s in optimizer.state}}
+    for step in (1, 2, 3):
+        grad = rng.normal(size=6)
+        module._update(params, grad, state, 0.1, step)
+        found = interpret(optimizer.program, {**values, "g": grad, "lr": 0.1, "t": step})
+        values = {kept: found[new] for kept, new in optimizer.updates}
+        np.testing.assert_allclose(params, values["theta"], rtol=1e-13)
+        np.testing.assert_allclose(state, np.concatenate([values[s] for s in optimizer.state] or [state]), rtol=1e-13)
+
+
+def test_integer_results_and_awkward_names() -> None:
+    """Inputs called as functions, extents and arguments of the module's are."""
+    declared = {"np": "real[n, 3]", "n": "real[n]", "work": "real[n]", "W": "real[3]", "lambda_": "real"}
+    lines = [
+        "best[i] = argmax[k](np[i,k]*W[k])",
+        "range[i] = n[i] + work[i]*exp(lambda_)",
+        "total = sum[i](range[i]**2) + sum[i](np[i, best[i]])",
+    ]
+    program = written(declared, lines, ("best", "range", "total"))
+    agrees(program, random_values(program, {"n": 6}))
+
+
+def test_a_parameter_without_effect_has_gradient_zero() -> None:
+    program = written({"x": "real[n]", "W": "real", "V": "real[4]"}, ["loss = mean[i]((x[i] - W)**2)"], ("loss",))
+    records, names = gradient_program(program, "loss", ["W"])
+    final = records[-1].program
+    values = random_values(program, {"n": 5})
+    module, code = plain(Programs(program, program, final, loss="loss", gradients=names))
+    found = call(module, code, "gradient", final, values)["grad"]
+    np.testing.assert_allclose(found, [2 * (values["W"] - values["x"].mean()), 0, 0, 0, 0])
+
+
+def test_equal_layers_share_one_kernel() -> None:
+    lines = [f"t{k}[i,j] = sum[c](W{k}[j,c]*h{k - 1}[i,c])" for k in (1, 2, 3)]
+    lines += [f"h{k}[i,j] = tanh(t{k}[i,j] + B{k}[j])" for k in (1, 2, 3)]
+    declared = {"h0": "real[n, 8]", "W1": "real[7, 8]", "W2": "real[6, 7]", "W3": "real[5, 6]"}
+    declared |= {"B1": "real[7]", "B2": "real[6]", "B3": "real[5]"}
+    program = written(declared, sorted(lines, key=lambda line: line[1]), ("h3",))
+    module, code = plain(Programs(program))
+    assert [f.name for f in code.kernels] == ["_compute_h1", "_parameters"]
+    agrees(program, random_values(program, {"n": 4}), module, code)
+
+
+def test_text_is_the_same_whatever_the_hash_seed() -> None:
+    script = "from tests.emit.test_kernels import *; from tests.emit.native import *\n"
+    script += "print(functions_text(emit_code(derived(model('attention')[0])[0])))"
+    texts = set()
+    for seed in ("0", "1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+        run = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True
+        )
+        texts.add(run.stdout)
+    assert len(texts) == 1 and "_gemm(" in texts.pop()
+
+
+def test_a_float32_module_computes_in_float32(tmp_path: Path) -> None:
+    """The only float64 arithmetic is that of the accumulated loss."""
+    program, values = model("regression", "float32")
+    programs, _ = derived(program)
+    module, code = build(programs, tmp_path / "functions.py")
+    check_gradient(programs, values, module, code)
+    (text,) = module._gradient.inspect_llvm().values()
+    wide = [line for line in text.splitlines() if re.search(r"= f(add|mul|sub|div|cmp)\b.*\bdouble\b", line)]
+    others = [line for line in wide if "= fadd" not in line]
+    assert wide and len(others) <= 1 and all("= fmul" in line for line in others)  # the 0.01 of the loss itself
+    assert not re.search(r"llvm\.\w+\.f64|call .*double @(?!Py)", text.split("declare")[0])

@@ -173,7 +173,9 @@ def test_init_is_a_function_of_the_seed(m: ModuleType, c: ModuleType) -> None:
     assert first.shape == (43,) and first.dtype == np.float32
     assert (first == m.init(3)).all() and (first != m.init(4)).any()
     views = m.unpack(first)
-    assert np.abs(views["linear_1.W"]).max() <= 0.5 and views["linear_1.W"].std() > 0.1 and not views["linear_1.b"].any()
+    assert (
+        np.abs(views["linear_1.W"]).max() <= 0.5 and views["linear_1.W"].std() > 0.1 and not views["linear_1.b"].any()
+    )
     assert c.init().tolist() == [-2, 5, -4]
 
 
@@ -354,8 +356,12 @@ def test_without_the_compiler(m: ModuleType, folder: Path) -> None:
 
 def test_without_numba(m: ModuleType, folder: Path) -> None:
     script = "import classifier as m; print(m.predict(m.init(), x=np.ones((2, 4)))['logits'].tolist()); "
-    run = in_python(folder, ["numba", "llvmlite", "nablac", "sympy"], script + "m.loss(m.init(), x=np.ones((2, 4)), y=[0, 1])")
-    np.testing.assert_allclose(ast.literal_eval(run.stdout), m.predict(m.init(), x=np.ones((2, 4)))["logits"], atol=1e-6)
+    run = in_python(
+        folder, ["numba", "llvmlite", "nablac", "sympy"], script + "m.loss(m.init(), x=np.ones((2, 4)), y=[0, 1])"
+    )
+    np.testing.assert_allclose(
+        ast.literal_eval(run.stdout), m.predict(m.init(), x=np.ones((2, 4)))["logits"], atol=1e-6
+    )
     assert "InputError: this needs Numba\n  found:    it is not installed" in run.stderr
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -223,7 +222,9 @@ def child(folder: Path, path: Path, *, slow: bool, resume: bool = False) -> subp
     root = str(Path(__file__).resolve().parents[2])
     script = CHILD.format(folder=str(folder), root=root, path=str(path), slow=slow, resume=resume)
     environment = {**os.environ, "PYTHONPATH": f"{root}/compiler"}
-    return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
@@ -255,16 +256,16 @@ def test_a_checkpoint_that_does_not_fit(m: ModuleType, c: ModuleType, tmp_path: 
     m.fit(x=x, y=y, epochs=1, checkpoint=path, progress=False)
     with pytest.raises(m.InputError, match="was trained otherwise\n  found:    .*'seed': 0.*\n  expected: .*'seed': 1"):
         m.fit(x=x, y=y, epochs=2, seed=1, checkpoint=path, resume=True, progress=False)
-    with pytest.raises(c.InputError, match="is of another model\n  found:    .*linear_1.W.*\n  expected: .*\"x\""):
+    with pytest.raises(c.InputError, match='is of another model\n  found:    .*linear_1.W.*\n  expected: .*"x"'):
         c.Run.load(path)
     for content in (b"", b"PK\x03\x04 no more", path.read_bytes()[:200]):
         path.write_bytes(content)
-        with pytest.raises(m.InputError, match="run.npz is not a checkpoint"):
+        with pytest.raises(m.InputError, match="run.npz cannot be used"):
             m.fit(x=x, y=y, epochs=2, checkpoint=path, resume=True, progress=False)
-    with pytest.raises(m.InputError, match="other.npz is not a checkpoint\n  found:    .* No such file or directory"):
+    with pytest.raises(m.InputError, match="other.npz cannot be used\n  found:    .* No such file or directory"):
         m.Run.load(tmp_path / "other.npz")
     np.savez(path, facts=np.array([{}], dtype=object))
-    with pytest.raises(m.InputError, match="is not a checkpoint\n  found:    Object arrays cannot be loaded"):
+    with pytest.raises(m.InputError, match="cannot be used\n  found:    Object arrays cannot be loaded"):
         m.Run.load(path)
 
 
@@ -285,7 +286,7 @@ def test_a_loss_that_is_not_finite(m: ModuleType, tmp_path: Path) -> None:
         m.learning_rate = real  # type: ignore[attr-defined]
     lines = str(error.value).splitlines()
     assert lines[0].startswith("the loss is not finite in epoch 4, step 2")
-    assert re.fullmatch(r"  found:    first in loss: \(\d+\) loss = sum\[i\]\(\(log\(.*", lines[1])
+    assert lines[1] == "  found:    first in logits.sum: (3) logits.sum[i, c] = sum[j](h[i, j]*linear_2.W[c, j])"
     assert lines[3] == "  remedy:   a smaller lr than 3.4e+38, or scaled inputs; epoch 3 is kept"
     assert path.read_bytes() != good and len(m.Run.load(path).history) == 3
     assert np.isfinite(m.Run.load(path).params).all()

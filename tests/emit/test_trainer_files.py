@@ -22,7 +22,11 @@ from tests.emit.small_models import CLASSIFIER, classifier, loaded, samples, tex
 
 def idx(path: Path, array: Any) -> Path:
     """An IDX file of bytes."""
-    content = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape) + array.astype("u1").tobytes()
+    content = (
+        struct.pack(">HBB", 0, 8, array.ndim)
+        + struct.pack(f">{array.ndim}I", *array.shape)
+        + array.astype("u1").tobytes()
+    )
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
     return path
 
@@ -39,14 +43,19 @@ def files(tmp_path: Path) -> Path:
     x, y = samples(40)
     np.savez(tmp_path / "both.npz", x=x, y=y, more=x)
     np.savez(tmp_path / "x.npz", x=x)
-    table(tmp_path / "named.csv", ["a", "b", "c", "d", "y"], [[*map(repr, map(float, r)), k] for r, k in zip(x, y, strict=True)])
+    table(
+        tmp_path / "named.csv",
+        ["a", "b", "c", "d", "y"],
+        [[*map(repr, map(float, r)), k] for r, k in zip(x, y, strict=True)],
+    )
     table(tmp_path / "target.csv", ["a", "kind", "b", "c", "d"],
-          [[repr(float(r[0])), float(k), *map(repr, map(float, r[1:]))] for r, k in zip(x, y, strict=True)])  # fmt: skip
+          [[repr(float(r[0])), k, *map(repr, map(float, r[1:]))] for r, k in zip(x, y * 1.0, strict=True)])  # fmt: skip
     return tmp_path
 
 
 @pytest.mark.parametrize(
-    ("names", "target"), [(["both.npz"], None), (["named.csv"], None), (["target.csv"], "kind"), (["x.npz", "both.npz"], None)]
+    ("names", "target"),
+    [(["both.npz"], None), (["named.csv"], None), (["target.csv"], "kind"), (["x.npz", "both.npz"], None)],
 )
 def test_formats_agree(m: ModuleType, files: Path, names: list[str], target: str | None) -> None:
     x, y = samples(40)
@@ -73,9 +82,11 @@ def refused(call: Callable[[], Any], module: ModuleType, folder: Path) -> str:
 
 BROKEN: dict[str, tuple[str, bytes, str]] = {
     "text": ("x.csv", b"a,b,c,d,y\n1,2,3,4,0\n1,2,three,4,0\n",
-             "x.csv has a cell that is no number\n  found:    'three' in row 2, column 'c'\n  expected: a number in each column"),
+             "x.csv has a cell that is no number\n  found:    'three' in row 2, column 'c'\n"
+             "  expected: a number in each column"),
     "empty cell": ("x.csv", b"a,b,c,d,y\n1,,3,4,0\n",
-                   "x.csv has a cell that is no number\n  found:    '' in row 1, column 'b'\n  expected: a number in each column"),
+                   "x.csv has a cell that is no number\n  found:    '' in row 1, column 'b'\n"
+             "  expected: a number in each column"),
     "short row": ("x.csv", b"a,b,c,d,y\n1,2,3\n",
                   "x.csv has a cell that is no number\n  found:    'nothing' in row 1, column 'd'\n"
                   "  expected: a number in each column"),
@@ -89,21 +100,22 @@ BROKEN: dict[str, tuple[str, bytes, str]] = {
                      "'y' is not whole\n  found:    0.5 in row 2\n  expected: integers"),
     "no target": ("x.csv", b"a,b,c,d,kind\n1,2,3,4,1\n",
                   "the files lack 'y'\n  found:    x\n  expected: x, y\n"
-                  "  remedy:   name the array or the column so, or give --target"),
+                  "  remedy:   name the array or the column so, or give --data and --target"),
     "no rows": ("x.csv", b"a,b,c,d,y\n",
                 "the input 'x' has the wrong shape\n  found:    (0, 4)\n  expected: (n, 4)"),
     "nothing": ("x.csv", b"", "the files lack 'x'\n  found:    nothing\n  expected: x, y\n"
-                "  remedy:   name the array or the column so, or give --target"),
+                "  remedy:   name the array or the column so, or give --data and --target"),
     "encoding": ("x.csv", b"a,b,c,d,y\n\xff\xfe,2,3,4,1\n",
-                 "x.csv cannot be read\n  found:    'utf-8' codec can't decode byte 0xff in position 10: invalid start byte\n"
+                 "x.csv cannot be used\n"
+                 "  found:    'utf-8' codec can't decode byte 0xff in position 10: invalid start byte\n"
                  "  expected: a .npz, .csv or IDX file"),
-    "no archive": ("x.npz", b"PK\x03\x04", "x.npz cannot be read\n  found:    File is not a zip file\n"
+    "no archive": ("x.npz", b"PK\x03\x04", "x.npz cannot be used\n  found:    File is not a zip file\n"
                    "  expected: a .npz, .csv or IDX file"),
     "no numbers": ("x.idx", b"hello", "x.idx is not an IDX file\n  found:    b'hell' at its start\n"
                    "  expected: two zeros, a type, a rank"),
     "cut off": ("x.idx", b"\0\0\x08\x02\0\0\0\x02\0\0\0\x04abc", "x.idx is damaged\n  found:    15 bytes\n"
                 "  expected: 20 bytes for shape (2, 4)"),
-    "no gzip": ("x.gz", b"\0\0\x08\x01", "x.gz cannot be read\n  found:    Not a gzipped file (b'\\x00\\x00')\n"
+    "no gzip": ("x.gz", b"\0\0\x08\x01", "x.gz cannot be used\n  found:    Not a gzipped file (b'\\x00\\x00')\n"
                 "  expected: a .npz, .csv or IDX file"),
 }  # fmt: skip
 
@@ -117,10 +129,13 @@ def test_broken_files(m: ModuleType, tmp_path: Path, name: str) -> None:
 
 
 def test_other_files(m: ModuleType, tmp_path: Path) -> None:
-    expected = "none.csv cannot be read\n  found:    [Errno 2] No such file or directory: 'none.csv'\n  expected: a .npz, .csv or IDX file"
+    expected = "none.csv cannot be used\n  found:    [Errno 2] No such file or directory: 'none.csv'\n"
+    expected += "  expected: a .npz, .csv or IDX file"
     assert refused(lambda: m.load(tmp_path / "none.csv"), m, tmp_path) == expected
     np.savez(tmp_path / "pickled.npz", x=np.array([{}], dtype=object), y=np.arange(3))
-    assert "Object arrays cannot be loaded when allow_pickle=False" in refused(lambda: m.load(tmp_path / "pickled.npz"), m, tmp_path)
+    assert "Object arrays cannot be loaded when allow_pickle=False" in refused(
+        lambda: m.load(tmp_path / "pickled.npz"), m, tmp_path
+    )
     np.savez(tmp_path / "text.npz", x=np.array([["a"] * 4]), y=np.array([1]))
     assert "the input 'x' has the wrong dtype" in refused(
         lambda: m.evaluate(m.init(), **m.load(tmp_path / "text.npz")), m, tmp_path
@@ -133,14 +148,16 @@ def test_scaling(folder: Path, files: Path) -> None:
     assert module.PREPARATION == {"x": (2.0, -1.0)}
     x, _ = samples(40)
     raw = module.load(files / "both.npz")
-    np.testing.assert_array_equal(module.scale(raw, module.find_scaling(raw))["x"], (2.0 * x - 1.0).astype(np.float32))
-    module = loaded(text_of(classifier(data=Data(standardise=("x",), target="kind")), CLASSIFIER), folder, "standardised")
+    np.testing.assert_array_equal(module.prepare(raw)[0]["x"], (2.0 * x - 1.0).astype(np.float32))
+    module = loaded(
+        text_of(classifier(data=Data(standardise=("x",), target="kind")), CLASSIFIER), folder, "standardised"
+    )
     raw = module.load(files / "target.csv")
-    scaled = module.scale(raw, module.find_scaling(raw))["x"]
+    scaled = module.prepare(raw)[0]["x"]
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-6)
     constant = {"x": np.full((3, 4), 5.0)}
-    assert (module.scale(constant, module.find_scaling(constant))["x"] == 0).all()
+    assert (module.prepare(constant)[0]["x"] == 0).all()
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
@@ -148,7 +165,9 @@ def test_scaling(folder: Path, files: Path) -> None:
 
 def test_train_evaluate_predict(m: ModuleType, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     both, out = str(files / "both.npz"), files / "out"
-    assert m.main(["train", "--data", both, "--val", "0.25", "--epochs", "3", "--batch-size", "5", "--out", str(out)]) == 0
+    assert (
+        m.main(["train", "--data", both, "--val", "0.25", "--epochs", "3", "--batch-size", "5", "--out", str(out)]) == 0
+    )
     assert sorted(os.listdir(out)) == ["checkpoint.npz", "curves.png", "history.csv"]
     lines = (out / "history.csv").read_text().splitlines()
     assert lines[0] == "epoch,step,lr,loss,train_loss,train_accuracy,val_loss,val_accuracy" and len(lines) == 4
@@ -208,16 +227,16 @@ def test_a_circuit_from_the_command_line(c: ModuleType, tmp_path: Path, capsys: 
 def test_mistakes_end_with_2(m: ModuleType, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     both = str(files / "both.npz")
     for arguments, message in (
-        (["evaluate", "--data", both, "--params", "none.npz"], "InputError: none.npz is not a checkpoint"),
-        (["train", "--data", "none.npz"], "InputError: none.npz cannot be read"),
+        (["evaluate", "--data", both, "--params", "none.npz"], "InputError: none.npz cannot be used"),
+        (["train", "--data", "none.npz"], "InputError: none.npz cannot be used"),
         (["train", "--data", both, "--batch-size", "0"], "InputError: batch_size cannot be used"),
         (["train", "--data", both, "--val", "1.5"], "InputError: validation cannot be used"),
-        (["train", "--data", both, "--resume", "--out", str(files / "no")], "checkpoint.npz is not a checkpoint"),
-        (["train", "--data", both, "--out", both], "cannot be written"),
+        (["train", "--data", both, "--resume", "--out", str(files / "no")], "checkpoint.npz cannot be used"),
+        (["train", "--data", both, "--out", both], "cannot be used"),
     ):
         assert m.main(arguments) == 2
         assert message in capsys.readouterr().err
-    for arguments in ([], ["train"], ["train", "--data", both, "--epochs", "few"], ["fly"]):
+    for arguments in ([], ["train", "--data", both, "--epochs", "few"], ["fly"]):
         with pytest.raises(SystemExit) as stop:
             m.main(arguments)
         assert stop.value.code == 2
@@ -228,5 +247,9 @@ def test_mistakes_end_with_2(m: ModuleType, files: Path, capsys: pytest.CaptureF
 def test_the_script(m: ModuleType, folder: Path) -> None:
     run = subprocess.run([sys.executable, str(folder / "classifier.py"), "--help"], capture_output=True, text=True)
     assert run.returncode == 0 and "classifier: a model, its gradients and its trainer" in run.stdout
-    run = subprocess.run([sys.executable, str(folder / "classifier.py"), "evaluate", "--data", "none.csv"], capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, str(folder / "classifier.py"), "evaluate", "--data", "none.csv"],
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 2 and "Traceback" not in run.stderr

@@ -90,7 +90,7 @@ def emit_code(programs: Programs, numbers: Mapping[str, int] | None = None) -> C
     sites = {
         (n, at): site_of(s, nest) for n, s in schedules.items() for at, nest in enumerate(s.nests) if not _inline(nest)
     }
-    printed = kernels(sites.values(), taken=ORDER)
+    printed = kernels(sites.values())
     functions = tuple(Function(k.name, tell.above(k), k.text) for k in printed)
     of_site = {id(site): kernel for kernel in printed for site in kernel.sites}
     entries: dict[str, Entry] = {}

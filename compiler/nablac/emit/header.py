@@ -22,16 +22,24 @@ def title(model: Model) -> str:
 
 
 def formulas(programs: Mapping[str, Program], numbers: Mapping[str, int]) -> list[str]:
-    """The numbered equations of the forward pass, and those of the gradients."""
-    derived = [e for e in programs["gradient"].equations if e.origin.rule == "reverse"]
-    known = {print_equation(e) for e in derived}
-    forward = [text for name in ("gradient", "forward") for text in map(print_equation, programs[name].equations)]
-    rows = {"Forward": [text for text in dict.fromkeys(forward) if text not in known], "Gradients": list(known)}
-    lines: list[str] = []
-    for name, texts in rows.items():
-        lines += ["", f"{name}:"]
-        lines += [f"  ({numbers[text]}) {text}" for text in sorted(texts, key=lambda text: numbers[text])]
-    return lines[1:]
+    """The numbered equations of the forward pass, and those of the gradients; layers that are alike share a line."""
+    derived = {print_equation(e): e.target for e in programs["gradient"].equations if e.origin.rule == "reverse"}
+    every = {e.target: print_equation(e) for name in ("forward", "gradient") for e in programs[name].equations}
+    forward = {text: target for target, text in every.items() if text not in derived}
+    lines = ["Forward:", *_rows(forward, numbers), "", "Gradients:", *_rows(derived, numbers)]
+    return lines if derived else lines[:-2]
+
+
+def _rows(equations: Mapping[str, str], numbers: Mapping[str, int]) -> list[str]:
+    """The equations in the order of their numbers: the first of each pattern in full, those alike by name."""
+    groups: dict[str, list[str]] = {}
+    for text in sorted(equations, key=lambda text: numbers[text]):
+        groups.setdefault(re.sub(r"_\d+", "_", text), []).append(text)
+    rows = []
+    for first, *others in groups.values():
+        alike = ", ".join(f"({numbers[text]}) {equations[text]}" for text in others)
+        rows.append(f"  ({numbers[first]}) {first}" + (f"; alike {alike}" if others else ""))
+    return rows
 
 
 def wrapped(lines: Sequence[str]) -> str:
@@ -56,7 +64,7 @@ def conventions(programs: Iterable[Program]) -> str:
 
 
 def _uses(text: str, kink: str) -> bool:
-    """Whether a text holds the function of a row of ``KINKS``, written ``max(a, b)`` or ``max[k], min[k]`` or ``relu``."""
+    """Whether a text holds the function of a row of ``KINKS``: ``max(a, b)``, ``max[k], min[k]`` or ``relu``."""
     names = re.findall(r"([a-z]+)(?=[(\[]|$)", kink)
     opening = r"\[" if "[" in kink else r"\("
     return any(re.search(rf"\b{name}{opening}", text) for name in names)

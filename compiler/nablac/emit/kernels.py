@@ -135,12 +135,12 @@ def _loops(nest: Nest) -> list[Symbol]:
     return [s.index for s in walk(nest.body) if isinstance(s, Loop)]
 
 
-def kernels(sites: Iterable[Site], taken: Iterable[str] = ()) -> list[Kernel]:
+def kernels(sites: Iterable[Site]) -> list[Kernel]:
     """The kernels that serve the sites, in order of first need."""
     groups: dict[str, list[Site]] = {}
     for site in sites:
         groups.setdefault(canonical(site), []).append(site)
-    space = NameSpace(name.lstrip("_") for name in taken)
+    space = NameSpace()
     return [_kernel(tuple(group), space) for group in groups.values()]
 
 
@@ -168,7 +168,7 @@ def _kernel(sites: tuple[Site, ...], functions: NameSpace) -> Kernel:
     arguments += [sizes[signature.extents[at]] for at in passed]
     lines = _body(first, names, sizes)
     returned = [f"return {', '.join(names[r] for r in signature.returns)}"] if signature.returns else []
-    name = "_" + functions.take(_kernel_name(first))
+    name = "_" + functions.take(f"compute_{_kernel_name(first)}")
     body = "\n".join(f"    {line}" for line in (*heads, *lines, *returned))
     return Kernel(name, f"@kernel\n{folded(f'def {name}', arguments, '):')}\n{body}", sites, tuple(passed))
 

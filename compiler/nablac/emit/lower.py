@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from nablac.emit import header, tables
 from nablac.emit.code import Code, Function
+from nablac.emit.entries import Entry
 from nablac.emit.numpy_module import numpy_module
 from nablac.emit.view import ModelView
 from nablac.errors import CompileError
@@ -23,23 +24,35 @@ from nablac.ir.tensor import Role, Tensor
 from nablac.ir.text import print_expression
 
 RESERVED = frozenset(
-    "params state order batch_size steps lr step epochs seed validation shuffle patience checkpoint resume history plot "
-    "progress scaling inputs".split()
-)
+    {
+        "params", "state", "order", "batch_size", "steps", "lr", "step", "epochs", "seed", "validation", "shuffle",
+        "patience", "checkpoint", "resume", "history", "plot", "progress", "scaling", "inputs",
+    }
+)  # fmt: skip
 """Names of arguments of the module's functions: no input may be called so."""
 
-LOCAL = frozenset("grad work iwork losses rows row size i j k j1 j2 j3 j4 j5 j6 norm factor p math real range min".split())
+LOCAL = frozenset(
+    {
+        "grad", "work", "iwork", "losses", "rows", "row", "size", "i", "j", "k", "j1", "j2", "j3", "j4", "j5", "j6",
+        "norm", "factor", "p", "math", "real", "range", "min",
+    }
+)  # fmt: skip
 """Names that the native loop over steps has of its own."""
 
 OWN = frozenset(
-    "_arena _check_in_place _convert _diverged _draw _epoch _extents _forward_numpy _info _number _private_cache _random "
-    "_read _read_csv _read_idx _read_params _save _selfcheck _shaped _shuffled _stepper _take _train_files _train_steps "
-    "_use_files _write _write_csv".split()
-)
+    {
+        "_arena", "_check_in_place", "_convert", "_diverged", "_draw", "_epoch", "_extents", "_file", "_forward_numpy", "_info",
+        "_number", "_private_cache", "_random", "_read", "_read_csv", "_read_idx", "_read_params", "_save",
+        "_selfcheck", "_shuffled", "_stepper", "_take", "_train", "_train_steps", "_use",
+        "_write", "_write_csv",
+    }
+)  # fmt: skip
 """The templates' own private functions: a kernel of the same name gets another."""
 
 
-def lower(model: Model, programs: Mapping[str, Program], code: Code, version: str, formulas: Sequence[str]) -> ModelView:
+def lower(
+    model: Model, programs: Mapping[str, Program], code: Code, version: str, formulas: Sequence[str]
+) -> ModelView:
     """The module's text in pieces.
 
     ``programs`` are those after the passes; of them ``forward`` (outputs, loss and metrics in one) and ``predict`` are
@@ -48,8 +61,11 @@ def lower(model: Model, programs: Mapping[str, Program], code: Code, version: st
     _check(model)
     inputs, parameters = model.program.having(Role.INPUT), model.program.having(Role.PARAM)
     reads = {entry: code.signatures[entry].inputs for entry in ("predict", "evaluate", "gradient")}
-    batched = batched_inputs(model.program)
-    gathered = tuple(name for name in reads["gradient"] if name in batched)
+    gathered = tuple(name for name in batched_inputs(model.program) if name in reads["gradient"])
+    batched = (
+        *gathered,
+        *(n for n in batched_inputs(model.program) if gathered and n in reads["evaluate"] and n not in gathered),
+    )
     size = tables.size(parameters)
     turn = "epoch" if batched else "step"
     options = training_options(model, batched)
@@ -81,7 +97,7 @@ def lower(model: Model, programs: Mapping[str, Program], code: Code, version: st
         training=tables.literal(options),
         target=tables.literal(model.data.target) if model.data else "None",
         preparation=tables.preparation(model),
-        kernels=_kernels(code),
+        kernels=_kernels(code, {t.name: t for t in inputs}),
         numpy_functions=numpy_text,
         train_arguments=_folded(_train_arguments(list(named.values()), [named[name] for name in gathered])),
         gather=_gather([(named[name], model.program.declared[name]) for name in gathered]),
@@ -115,7 +131,9 @@ def _check(model: Model) -> None:
     if not re.fullmatch(r"[A-Za-z_]\w*", model.name, re.ASCII) or keyword.iskeyword(model.name):
         raise CompileError(f"'{model.name}' cannot name a module", expected="letters, digits and _, a letter first")
     if not model.program.having(Role.PARAM):
-        raise CompileError(f"the model '{model.name}' has no parameters", remedy="declare what it shall learn in params")
+        raise CompileError(
+            f"the model '{model.name}' has no parameters", remedy="declare what it shall learn in params"
+        )
     for tensor in model.program.having(Role.INPUT):
         name = tensor.name
         if name in RESERVED or not name.isidentifier() or keyword.iskeyword(name):
@@ -150,9 +168,11 @@ def batched_inputs(program: Program) -> tuple[str, ...]:
 # --- native code ------------------------------------------------------------------------------------------------------
 
 
-def _kernels(code: Code) -> str:
-    """Helpers, products, kernels, entries and the sizes of their working memory, in the order in which they are read."""
-    parts = [_function(f) for f in (*code.helpers, *code.kernels, *code.entries)] + list(code.sizes)
+def _kernels(code: Code, inputs: Mapping[str, Tensor]) -> str:
+    """Helpers, products, kernels, entries and the sizes of their working memory, in reading order."""
+    parts = [_function(f) for f in (*code.helpers, *code.kernels, *code.entries)]
+    parts += [_sizes(text, entry, inputs) for text in code.sizes for entry in code.signatures.values()
+              if text.startswith(f"def _sizes{entry.name}(")]  # fmt: skip
     text = "\n\n\n".join(parts)
     if code.products:
         products = re.sub(r"\n{3,}", "\n\n", textwrap.indent(code.products, "    "))
@@ -161,6 +181,12 @@ def _kernels(code: Code) -> str:
         if function.name in OWN:
             text = re.sub(rf"\b{function.name}\b(?=\()", f"{function.name}_kernel", text)
     return text
+
+
+def _sizes(text: str, entry: Entry, inputs: Mapping[str, Tensor]) -> str:
+    """The function that tells the lengths of an entry's memory, of the extents that the entry's own inputs tell."""
+    told = sorted({str(e) for name in entry.inputs for e in inputs[name].shape if not e.is_Integer})
+    return re.sub(r"\((.*?)\):", f"({', '.join(told)}):", text, count=1)
 
 
 def _math_imports(code: Code) -> str:
@@ -245,4 +271,6 @@ class _Python(ast.NodeTransformer):
             return ast.Call(ast.Name(name), arguments, [])
         if name in ("floor", "exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "expm1", "log1p"):
             return ast.Call(ast.Attribute(ast.Name("math"), name), arguments, [])
-        raise CompileError(f"a schedule cannot use '{name}'", expected="floor, where, max, min, exp, log, sqrt, cos, ...")
+        raise CompileError(
+            f"a schedule cannot use '{name}'", expected="floor, where, max, min, exp, log, sqrt, cos, ..."
+        )

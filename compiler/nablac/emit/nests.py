@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sympy import Expr, Integer
+from sympy import Add, Expr, Integer
 
 from nablac.emit.printer import Printer
 from nablac.errors import InternalError
@@ -35,6 +35,7 @@ def nest_lines(
 
 def store_line(s: Store, printer: Printer, buffers: Mapping[str, Buffer]) -> str:
     """One store as a line."""
+    s = _accumulating(s)
     target, number = printer.element(s.target), buffers[s.target.tensor].number
     value = _value(s, printer, number)
     if s.mode in (Mode.MAXIMUM, Mode.MINIMUM):
@@ -44,6 +45,13 @@ def store_line(s: Store, printer: Printer, buffers: Mapping[str, Buffer]) -> str
     if s.mode is Mode.ADD and value.startswith("-") and not s.value.is_Add:
         return f"{target} -= {value[1:]}"
     return f"{target} {s.mode.value} {value}"
+
+
+def _accumulating(s: Store) -> Store:
+    """``a = a + b`` as ``a += b``."""
+    if s.mode is Mode.SET and s.target.indices and isinstance(s.value, Add) and s.target in s.value.args:
+        return Store(s.target, Add(*(a for a in s.value.args if a != s.target)), Mode.ADD)
+    return s
 
 
 def _value(s: Store, printer: Printer, number: Number) -> str:

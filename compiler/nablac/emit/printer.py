@@ -255,7 +255,7 @@ class Printer:
             return Text(str(e), ATOM if e >= 0 else UNARY)
         if isinstance(e, Symbol):
             return Text(self.symbols(e))
-        if isinstance(e, IntAccess):
+        if isinstance(e, IntAccess) or (isinstance(e, Access) and self._access(e)[1] is Number.INT):
             return self._access(e)[0]
         if isinstance(e, Add):
             return self._sum(e, self._integer)

@@ -73,4 +73,4 @@ def preparation(model: Model) -> str:
     if model.data is None:
         return "{}"
     rules: dict[str, Any] = {name: (float(a), float(b)) for name, (a, b) in model.data.prepare.items()}
-    return literal(rules | {name: "standardise" for name in model.data.standardise})
+    return literal(rules | dict.fromkeys(model.data.standardise, "standardise"))

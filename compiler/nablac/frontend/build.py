@@ -63,6 +63,7 @@ class Builder:
         self.equations: list[Equation] = []
         self.layers: dict[str, Layer] = {}
         self.functions: dict[str, FunctionText] = {}
+        self.extents: set[str] = set()  # their names
         self.aliases: dict[str, str] = {}  # what an output was called before it was named
         self._counts: dict[str, int] = {}
 
@@ -73,11 +74,12 @@ class Builder:
         self._free(tensor.name, tensor.where)
         check_size(tensor)
         self.tensors[tensor.name] = tensor
+        self.extents.update(str(symbol) for axis in tensor.shape for symbol in axis.free_symbols)
 
     def _free(self, name: str, where: Place | None) -> None:
         check_name(name, where)
         taken = self.tensors.get(name)
-        if taken is not None or name in self.layers or name in self.extents():
+        if taken is not None or name in self.layers or name in self.extents:
             raise NameError_(
                 f"'{name}' is defined twice",
                 found=f"also at {taken.where}" if taken is not None and taken.where is not None else None,
@@ -85,9 +87,11 @@ class Builder:
                 remedy="give one of them another name",
             )
 
-    def extents(self) -> set[str]:
-        """The names of extents."""
-        return {str(s) for tensor in self.tensors.values() for axis in tensor.shape for s in axis.free_symbols}
+    def _own(self, name: str, where: Place | None) -> None:
+        """Refuse a name that a user may not give."""
+        if "." in name:
+            raise NameError_(f"'{name}' has a dot: such names belong to layers", where=where)
+        self._free(name, where)
 
     def numbered(self, kind: str) -> str:
         """The next free name of a kind: relu_1, relu_2."""
@@ -251,9 +255,8 @@ class Builder:
         parsed = parse_equations(
             lines, declared, self.functions, rename=rename, taken={*self.tensors, *self.layers}
         )
-        for written, name in names.items():
-            if "." not in written:
-                self._free(name, next(t.where for t in parsed.tensors if t.name == name))
+        for name in names.values():
+            self._own(name, next(t.where for t in parsed.tensors if t.name == name))
         self.functions.update({} if numbered else parsed.functions)
         self._add(parsed)
         return names
@@ -286,12 +289,12 @@ class Builder:
         """Make a tensor an output of a name: the tensor is renamed, or copied where it has its name for a reason."""
         if shown_name == tensor:
             return tensor
+        self._own(shown_name, where)
         if self.tensors[tensor].role is Role.RESULT and tensor not in kept:
             self.rename(tensor, shown_name, where)
             return shown_name
         inside = "[...]" if self.tensors[tensor].shape else ""
         line = Line(f"{shown_name}{inside} = {tensor}{inside}", where or Place(self.name), exact=False)
-        self._free(shown_name, where)
         self.write([line])
         return shown_name
 

@@ -55,8 +55,12 @@ class Option:
             return "true or false"
         text = "a whole number" if self.kind is int else "a number"
         if self.low is not None and self.high is not None:
-            return f"{text} from {self.low:g} to {self.high:g}"
-        return f"{text}, at least {self.low:g}" if self.low is not None else text
+            return f"{text} from {_plain(self.low)} to {_plain(self.high)}"
+        return f"{text}, at least {_plain(self.low)}" if self.low is not None else text
+
+
+def _plain(number: float) -> str:
+    return f"{number:,.0f}" if number == int(number) else repr(number)
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def with_defaults(
                 f"{subject} has no option '{name}'",
                 expected="one of " + ", ".join(names) if names else "no options",
                 where=where.get(name) or where.get(""),
-                remedy=did_you_mean(name, names),
+                remedy=_quotes(name) or did_you_mean(name, names),
             )
     values: dict[str, Value] = {}
     for name, option in known.items():
@@ -120,6 +124,11 @@ def with_defaults(
         else:
             raise SpecError(f"{subject} needs '{name}'", expected=option.expected(), where=place)
     return values
+
+
+def _quotes(name: str) -> str | None:
+    """The remedy for a text that YAML took apart at its comma."""
+    return 'a text with commas is put in quotes: W: "normal(0, 0.1)"' if name.endswith((")", "]")) else None
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str | None:
@@ -238,9 +247,7 @@ def choose(rows: Sequence[Definition], actual: Sequence[Tensor], request: Reques
     possible = [r for r in rows if len(r.reads) == len(actual)]
     if not possible:
         check_count(rows[0], actual, f"'{name}'", request)
-    fitting = [
-        r for r in possible if all(fits(read_pattern(p), t) for (_, p), t in zip(r.reads, actual, strict=True))
-    ]
+    fitting = [row for row in possible if _suits(row, actual)]
     for row in fitting or possible:
         if row.when is None:
             return row
@@ -250,6 +257,19 @@ def choose(rows: Sequence[Definition], actual: Sequence[Tensor], request: Reques
         if value == row.when[1]:
             return row
     return possible[0]
+
+
+def _suits(row: Definition, actual: Sequence[Tensor]) -> bool:
+    """Whether tensors have the kinds a row reads, and equally many leading axes."""
+    patterns = [read_pattern(text, row.where) for _, text in row.reads]
+    if not all(fits(pattern, tensor) for pattern, tensor in zip(patterns, actual, strict=True)):
+        return False
+    leading = {
+        len(tensor.shape) + (pattern.kind == "label") - len(pattern.axes)
+        for pattern, tensor in zip(patterns, actual, strict=True)
+        if pattern.leading
+    }
+    return len(leading) <= 1
 
 
 def check_count(definition: Definition, actual: Sequence[Tensor], subject: str, request: Request) -> None:

@@ -137,6 +137,12 @@ def _wanted(message: str) -> str:
     words = message.removeprefix("Input should be ").removeprefix("a valid ")
     if words.startswith("String should match"):
         return "a line of plain text"
+    if words.startswith("dictionary"):
+        return "a mapping"
+    limits = {"greater than or equal to": "at least", "less than or equal to": "at most", "greater than": "above"}
+    for long, short in (*limits.items(), ("less than", "a number below")):
+        if words.startswith(long):
+            return words.replace(long, short, 1)
     words = {"string": "a text", "integer": "a whole number", "dictionary": "a mapping", "list": "a list",
              "number": "a number", "boolean": "true or false"}.get(words, words)
     return words[:1].lower() + words[1:]

@@ -186,6 +186,7 @@ class NetworkReader:
             inputs = arguments if isinstance(value, list) else [*inputs, *arguments]
         for source in inputs:
             self._need(source)
+            self.builder.tensor(source, places.get("from") or self.document.place(inner))
         return self.builder.apply(rows, inputs, Request(given, places, name))
 
     def _main_value(

@@ -13,7 +13,7 @@ from nablac.errors import NameError_, ParseError, Place, SpecError
 from nablac.frontend.definition import did_you_mean
 from nablac.frontend.model import Data, Optimizer
 from nablac.frontend.optimizers import RULES, formula_schedule, make_optimizer, named_schedule, own_rule
-from nablac.frontend.schema import Spec
+from nablac.frontend.schema import DataSection, Spec
 from nablac.frontend.spec_network import check_text, lines
 from nablac.frontend.yaml_reader import Document, Path
 from nablac.ir.declare import check_name
@@ -133,6 +133,7 @@ class TrainingReader:
                         where=self.document.key((*path, name)),
                         remedy=did_you_mean(name, list(inputs)),
                     )
+        self._check_sources(section)
         validation = section.validation
         return Data(
             train=_source(section.train) or {},
@@ -142,6 +143,26 @@ class TrainingReader:
             standardise=tuple(section.standardise),
             folder=str(FilePath(self.document.file).parent),
         )
+
+    def _check_sources(self, section: DataSection) -> None:
+        """A file for every input, and formulas only for real ones."""
+        for key in ("train", "validation"):
+            source = getattr(section, key)
+            missing = [name for name in self.spec.inputs if name not in source] if isinstance(source, Mapping) else []
+            if missing:
+                raise SpecError(
+                    f"'data.{key}' has no file for input '{missing[0]}'",
+                    expected=", ".join(self.spec.inputs),
+                    where=self.document.place(("data", key)),
+                )
+        for key, names in (("prepare", list(section.prepare)), ("standardise", section.standardise)):
+            for name in names:
+                if not self.spec.inputs[name].strip().startswith("real"):
+                    raise SpecError(
+                        f"input '{name}' is not real: it is read as it is",
+                        found=self.spec.inputs[name],
+                        where=self.document.place(("data", key)),
+                    )
 
     @staticmethod
     def _named_inputs(section: Mapping[str, Any]) -> Iterator[tuple[Path, list[str]]]:

@@ -292,11 +292,10 @@ class ScalarReader:
 
     def _power(self, node: ast.BinOp, scope: Scope) -> Expr:
         exponent = self._number(node.right, scope)
-        factor, held = 1, self.power
-        if exponent.is_number:
-            size = _as_float(exponent)
-            factor = max(1, math.ceil(abs(size))) if size is not None and abs(size) < 1e9 else 10**9
-        self.power *= factor
+        held = self.power
+        largest = max(_magnitude(term) for term in sympy.Add.make_args(exponent))
+        if exponent.is_number or largest > MAX_POWER:
+            self.power *= max(1, math.ceil(largest))
         if self.power > MAX_POWER:
             raise ParseError(
                 "an exponent is too large",
@@ -339,6 +338,13 @@ def _as_float(value: Expr) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
+
+
+def _magnitude(term: Expr) -> float:
+    """The size of a term's number, or of the whole term if it is one."""
+    number = term if term.is_number else term.as_coeff_Mul()[0]
+    value = _as_float(number)
+    return abs(value) if value is not None and abs(value) < 1e9 else 1e9
 
 
 def check_constant(function: Callable[..., float | complex], *arguments: Expr) -> None:

@@ -52,12 +52,15 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class Line:
-    """A piece of text and where its first character stands; if not ``exact``, all of it is said to stand there
-    (the library's equations stand where the user named the layer)."""
+    """A piece of text and where its first character stands, ``margin`` being the columns before each further line.
+
+    If it is not ``exact``, all of it is said to stand there: the library's equations, where the user named the layer.
+    """
 
     text: str
     where: Place
     exact: bool = True
+    margin: int = 0
 
     def place(self, offset: int) -> Place:
         """The place of one character of the text."""
@@ -65,7 +68,8 @@ class Line:
         if self.where.line is None or not self.exact:
             return self.where
         if "\n" in before:
-            return Place(self.where.file, self.where.line + before.count("\n"), offset - before.rindex("\n"))
+            column = self.margin + offset - before.rindex("\n")
+            return Place(self.where.file, self.where.line + before.count("\n"), column)
         if self.where.column is None:
             return self.where
         return Place(self.where.file, self.where.line, self.where.column + offset)
@@ -78,7 +82,11 @@ class Line:
 
 
 def lines_of(text: str, where: Place) -> Iterator[Line]:
-    """The equations of a text, one a line; a line goes on while a bracket is open."""
+    """The equations of a text, one a line; a line goes on while a bracket is open.
+
+    ``where`` is the place of the text's first character, and every line of it begins in that column.
+    """
+    margin = (where.column or 1) - 1
     held, start, row, depth = "", 0, where.line or 1, 0
     for number, line in enumerate(text.split("\n")):
         code = line.split("#", 1)[0]
@@ -88,12 +96,11 @@ def lines_of(text: str, where: Place) -> Iterator[Line]:
         depth += sum(code.count(c) for c in "([") - sum(code.count(c) for c in ")]")
         if depth <= 0:
             if held.split("#", 1)[0].strip():
-                column = where.column or 1 if start == 0 else 1
                 indent = len(held) - len(held.lstrip())
-                yield Line(held.strip(), Place(where.file, row + start, column + indent))
+                yield Line(held.strip(), Place(where.file, row + start, margin + indent + 1), margin=margin)
             held, depth = "", 0
     if held.strip():
-        yield Line(held.strip(), Place(where.file, row + start, 1))
+        yield Line(held.strip(), Place(where.file, row + start, margin + 1), margin=margin)
 
 
 @dataclass(frozen=True)

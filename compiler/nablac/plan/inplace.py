@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from nablac.errors import CompileError
 from nablac.ir.functions import Access, accesses
+from nablac.plan.check import check_schedule
 from nablac.plan.localise import mapped
 from nablac.plan.loops import Loop, Mode, Nest, Schedule, Statement, Store, expressions, walk
 
@@ -33,7 +34,7 @@ def inplace(schedule: Schedule, updates: Sequence[tuple[str, str]]) -> Schedule:
         nests.append(replace(nest, body=body))
     buffers = {name: b for name, b in schedule.buffers.items() if name not in over}
     results = tuple(over.get(r, r) for r in schedule.results)
-    return replace(schedule, nests=tuple(nests), buffers=buffers, results=results)
+    return check_schedule(replace(schedule, nests=tuple(nests), buffers=buffers, results=results))
 
 
 def _moved(body: tuple[Statement, ...], over: Mapping[str, str]) -> tuple[Statement, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from sympy import Add, Expr, Mul, S, Symbol, default_sort_key
 
@@ -57,7 +58,7 @@ class Item:
         """The free indices not entered yet: the initial value of an accumulation has to run over them."""
         return tuple(i for i in self.element if i in self.ranges)
 
-    @property
+    @cached_property
     def needs(self) -> tuple[Access, ...]:
         """Every element the item reads."""
         return tuple(dict.fromkeys(a for e in (self.body, *self.target.indices) for a in accesses(e)))

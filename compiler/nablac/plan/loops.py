@@ -11,6 +11,7 @@ register.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -221,4 +222,4 @@ def show(body: tuple[Statement, ...], margin: str = "") -> str:
                 lines.append(f"{margin}{best}, {place} {'max' if largest else 'min'}= {value}, {index}")
             case Gemm(target=target, left=left, right=right, form=form, scale=scale):
                 lines.append(f"{margin}{target.buffer} = {scale} * {form}({left.buffer}, {right.buffer})")
-    return "\n".join(lines)
+    return re.sub(r":([^:\n]*):(\w*#)", r"\1\2", "\n".join(lines))

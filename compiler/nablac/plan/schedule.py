@@ -16,6 +16,7 @@ from sympy import Expr, Integer
 from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import accesses
 from nablac.ir.tensor import Kind, Role
+from nablac.plan.check import check_schedule
 from nablac.plan.fuse import Group, Names, grouped, statements
 from nablac.plan.gemm import Product, as_product
 from nablac.plan.item import make_item
@@ -28,15 +29,13 @@ SPACES = {Role.INPUT: Space.INPUT, Role.PARAM: Space.PARAM, Role.STATE: Space.ST
 
 @dataclass(frozen=True)
 class Homes:
-    """Where results go that must outlive the call, and what the schedule may do with them.
+    """Where results go that must outlive the call, and how they accumulate.
 
-    ``spaces`` gives results their space; ``wide`` names the 0-d results that accumulate in float64; ``inplace``
-    maps a result to the parameter or state it replaces.
+    ``spaces`` gives results their space; ``wide`` names the 0-d results that accumulate in float64.
     """
 
     spaces: Mapping[str, Space] = field(default_factory=dict)
     wide: Collection[str] = ()
-    inplace: Mapping[str, str] = field(default_factory=dict)
 
 
 def schedule(program: Program, homes: Homes = Homes()) -> Schedule:
@@ -59,7 +58,7 @@ def schedule(program: Program, homes: Homes = Homes()) -> Schedule:
             nests.append(Nest((equation,), (products[name].statement(equation.ranges),)))
         else:
             nests.append(builder.nest(run))
-    return Schedule(program.name, program.dtype, buffers, tuple(nests), program.results)
+    return check_schedule(Schedule(program.name, program.dtype, buffers, tuple(nests), program.results))
 
 
 def _live(program: Program) -> list[Equation]:
