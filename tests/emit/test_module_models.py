@@ -52,6 +52,13 @@ MODELS: dict[str, tuple[dict[str, str], dict[str, str], list[str], list[str], di
         ["z"],
         {"x": RNG.normal(size=(9, 2)), "y": np.arange(9) % 3},
     ),
+    "output_reads_more": (
+        {"extra": "real[n]", "x": "real[n, 2]", "more": "real[n]"},
+        {"w": "real[2] ~ normal(0, 1)"},
+        ["h[i] = sum[k](w[k]*x[i,k])", "shown[i] = h[i]*extra[i]", "loss = mean[i](h[i]**2*more[i]**2)"],
+        ["shown"],
+        {"x": RNG.normal(size=(9, 2)), "extra": RNG.normal(size=9), "more": RNG.normal(size=9)},
+    ),
     "names_of_the_trainer": (
         {"x": "real[n, 2]"},
         {"row": "real[2] ~ normal(0, 1)", "read": "real"},

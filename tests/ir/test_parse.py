@@ -58,7 +58,7 @@ def printed(*lines: str) -> list[str]:
 MADE = [
     (
         "h[i,j] = sum[k](W[j,k]*x[i,k]) + b[j]",
-        ["h.sum[i, j] = sum[k](W[j, k]*x[i, k])", "h[i, j] = b[j] + h.sum[i, j]"],
+        ["h.sum[i, j] = sum[k](W[j, k]*x[i, k])", "h[i, j] = h.sum[i, j] + b[j]"],
     ),
     ("s[i] = sum[k](x[i,k])", ["s[i] = sum[k](x[i, k])"]),
     ("m = mean[i,k](x[i,k])", ["m = sum[i, k](x[i, k]/(5*n))"]),

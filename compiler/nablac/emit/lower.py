@@ -41,8 +41,8 @@ LOCAL = frozenset(
 
 OWN = frozenset(
     {
-        "_arena", "_check_in_place", "_convert", "_diverged", "_draw", "_epoch", "_extents", "_file", "_forward_numpy", "_info",
-        "_number", "_private_cache", "_random", "_read", "_read_csv", "_read_idx", "_read_params", "_save",
+        "_arena", "_check_in_place", "_convert", "_diverged", "_draw", "_epoch", "_extents", "_file", "_forward_numpy",
+        "_info", "_number", "_private_cache", "_random", "_read", "_read_csv", "_read_idx", "_read_params", "_save",
         "_selfcheck", "_shuffled", "_stepper", "_take", "_train", "_train_steps", "_use",
         "_write", "_write_csv",
     }
@@ -61,16 +61,14 @@ def lower(
     _check(model)
     inputs, parameters = model.program.having(Role.INPUT), model.program.having(Role.PARAM)
     reads = {entry: code.signatures[entry].inputs for entry in ("predict", "evaluate", "gradient")}
-    gathered = tuple(name for name in batched_inputs(model.program) if name in reads["gradient"])
-    batched = (
-        *gathered,
-        *(n for n in batched_inputs(model.program) if gathered and n in reads["evaluate"] and n not in gathered),
-    )
+    reads["forward"], numpy_text = numpy_module(programs["forward"], model.outputs)
+    rows = [name for name in batched_inputs(model.program) if name in reads["forward"]]
+    gathered = tuple(name for name in rows if name in reads["gradient"])
+    batched = (*gathered, *(name for name in rows if name not in gathered)) if gathered else ()
     size = tables.size(parameters)
     turn = "epoch" if batched else "step"
     options = training_options(model, batched)
     named = {name: f"{name}_in" if name in LOCAL else name for name in reads["gradient"]}
-    reads["forward"], numpy_text = numpy_module(programs["forward"], model.outputs)
     dtype = model.program.dtype
     return ModelView(
         layout="batched" if batched else "whole",

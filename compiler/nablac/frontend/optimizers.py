@@ -177,8 +177,8 @@ def named_schedule(name: str, given: Mapping[str, object], where: Mapping[str, P
 def formula_schedule(formula: str | Line, epochs: int, constants: Mapping[str, Expr] | None = None) -> Expr:
     """The learning rate of an epoch, by a formula.
 
-    >>> formula_schedule("lr0*0.5**floor(epoch/10)", epochs=20)
-    lr0*(1/2)**floor(epoch/10)
+    >>> formula_schedule("lr0*epoch/epochs", epochs=20)
+    lr0*epoch/20
     """
     declared = {"lr0": Tensor("lr0", role=Role.INPUT), "epoch": Tensor("epoch", (), Kind.INT, Role.INPUT)}
     known = {"epochs": exact(epochs), **(constants or {})}

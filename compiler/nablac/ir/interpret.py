@@ -128,7 +128,9 @@ def interpret(program: Program, values: Mapping[str, Any], arithmetic: Arithmeti
                 raise InternalError(f"interpret: {tensor} has shape {array.shape}")
     with np.errstate(all="ignore"):
         for equation in program.equations:
-            arrays[equation.target] = _Evaluation(equation, arrays, sizes, arithmetic).result()
+            result = _Evaluation(equation, arrays, sizes, arithmetic).result()
+            whole = program.declared[equation.target].kind is Kind.INT
+            arrays[equation.target] = np.real(result).astype(np.int64) if whole else result
     return arrays
 
 

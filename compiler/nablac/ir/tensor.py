@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from sympy import Expr, Rational
@@ -51,7 +51,7 @@ class Tensor:
     role: Role = Role.RESULT
     bound: Expr | None = None
     initialiser: Initialiser | None = None
-    where: Place | None = None
+    where: Place | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         axes = ", ".join(str(e) for e in self.shape)

@@ -145,12 +145,16 @@ class _TextPrinter(StrPrinter):
 
 
 def terms_in_order(node: Add) -> list[Expr]:
-    """The terms of a sum as a person would write them: those without a minus sign first, numbers in front of them
-    only where a minus sign follows (``1 - a``, ``x + 1``)."""
+    """The terms of a sum as a person would write them: without a minus sign first, many indices before few
+    (``s[i, j] + b[j]``), numbers in front only where nothing else could be (``1 - a``, but ``x + 1``)."""
     plus = [t for t in node.args if not t.could_extract_minus_sign()]
     minus = [t for t in node.args if t.could_extract_minus_sign()]
-    numbers_last = sorted(plus, key=lambda t: (t.is_number, not t.has(Access), _weight(t), default_sort_key(t)))
-    return numbers_last + sorted(minus, key=lambda t: (t.is_number, _weight(t), default_sort_key(t)))
+    return sorted(plus, key=_reading_order) + sorted(minus, key=_reading_order)
+
+
+def _reading_order(term: Expr) -> tuple[bool, bool, int, Any]:
+    most = max((len(a.indices) for a in term.atoms(Access)), default=0)
+    return (bool(term.is_number), not most and not term.has(Access), -most, default_sort_key(term))
 
 
 def decimal(number: Expr) -> str | None:
@@ -178,10 +182,6 @@ def fraction_in_order(node: Mul) -> tuple[str, list[Expr], list[Expr]]:
         elif factor != 1:
             above.append(factor)
     return sign, above, below
-
-
-def _weight(term: Expr) -> int:
-    return 0 if not term.is_Add and not term.is_number else 1
 
 
 def _rank(factor: Expr) -> int:

@@ -1,7 +1,7 @@
 """passes/canonicalise: drop what no result needs, and put trivial equations into their readers.
 
 Requires: a checked program.
-Ensures: every equation reaches a result; none but results is a mere copy or a constant.
+Ensures: every equation reaches a result; none but results is a mere copy or a constant; no index has a tensor's name.
 
     d_L[i] = 1/n; d_h[i, j] = d_z[i, j]; d_b[j] = sum[i](d_h[i, j])   ->   d_b[j] = sum[i](d_z[i, j])
 
@@ -13,15 +13,16 @@ from __future__ import annotations
 from sympy import Expr, Symbol
 
 from nablac.algebra.laws import ALL
-from nablac.algebra.rename import inlined
+from nablac.algebra.rename import apart, inlined
 from nablac.algebra.rewrite import rewrite
 from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import Access
 
 
 def canonicalise(program: Program) -> Program:
-    """The program without dead and trivial equations."""
-    return without_dead(_without_trivial(program))
+    """The program without dead and trivial equations, its indices named apart from its tensors."""
+    lean = without_dead(_without_trivial(program))
+    return lean.with_equations(apart(equation, lean.declared) for equation in lean.equations)
 
 
 def without_dead(program: Program) -> Program:

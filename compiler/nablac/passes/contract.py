@@ -4,7 +4,7 @@ Requires: products at rest.
 Ensures: a summed product has at most two groups of factors by index set; a factor that the sum does not run over
 stands outside it; a group of several factors beside another has an equation of its own.
 
-    y[i] = sum[j, k](A[i, j]*B[j, k]*x[k])   ->   y.1[j] = sum[k](B[j, k]*x[k]); y[i] = sum[j](A[i, j]*y.1[j])
+    y[i] = sum[j, k](A[i, j]*B[j, k]*x[k])   ->   y.part1[j] = sum[k](B[j, k]*x[k]); ...
 
 Leaves to the scheduler: recognising matrix products.
 """
@@ -144,7 +144,7 @@ def _path(equation: Equation, groups: list[_Group]) -> list[tuple[int, ...]]:
 
 def _fresh(base: str, taken: set[str]) -> str:
     number = 1
-    while f"{base}.{number}" in taken:
+    while f"{base}.part{number}" in taken:
         number += 1
-    taken.add(f"{base}.{number}")
-    return f"{base}.{number}"
+    taken.add(f"{base}.part{number}")
+    return f"{base}.part{number}"

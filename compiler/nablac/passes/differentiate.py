@@ -130,7 +130,7 @@ class _Reverse:
         body: Expr = S.Zero
         for number, term in enumerate(terms, 1):
             if term.summed:
-                part = self._fresh(f"{name}.{number}")
+                part = self._fresh(f"{name}.term{number}")
                 self._define(_summed(part, term, ranges), Tensor(part, tensor.shape))
                 body += Access(part, *result)
             else:
