@@ -24,9 +24,8 @@ def main() -> None:
     """Compiles, picks, writes."""
     net = nablac.compile(ROOT / "examples" / "digits.yaml")
     loss = "\n".join(line for line in str(net.equations).splitlines() if ") loss" in line)
-    (kernel,) = (
-        part for part in net.source.split("\n\n\n") if re.search(r"^def _loss_and_d_logits", part, re.MULTILINE)
-    )
+    parts = net.source.split("\n\n\n")
+    kernel = next(part for part in parts if "@kernel" in part and ") loss = " in part and ") d_logits[" in part)
     path = ROOT / "README.md"
     page = filled(path.read_text(encoding="utf-8"), "inspect", iter((loss, str(net.gradient(PARAMETER)))))
     path.write_text(filled(page, "generated", iter((kernel,))), encoding="utf-8")

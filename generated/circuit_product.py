@@ -4,7 +4,6 @@
 Forward:
   (1) q = x + y
   (2) f = q*z
-  (6) f = z*(x + y)
 
 Gradients:
   (3) d_x = z
@@ -15,9 +14,9 @@ No function in it has a kink.
 """
 
 import argparse
+import contextlib
 import csv
 import dataclasses
-import functools
 import gzip
 import hashlib
 import json
@@ -114,10 +113,10 @@ if numba:  # what follows is written for its compiler
 
 # (7) theta_next[p] = theta[p] - lr*g[p]    forward; 2*P operations
 @kernel
-def _theta_next(g, theta, lr):
+def _compute_theta_next(g, theta, lr):
     P = g.shape[0]
     for p in range(P):
-        theta[p] = theta[p] - lr*g[p]
+        theta[p] -= lr*g[p]
 
 
 @kernel
@@ -160,7 +159,7 @@ def _evaluate(params, values, work, iwork):
 @kernel
 def _update(params, grad, state, lr, t):
     """One step of the optimizer, in place."""
-    _theta_next(grad, params, lr)  # (7) sgd
+    _compute_theta_next(grad, params, lr)  # (7) sgd
 
 
 def _sizes_predict():
@@ -194,12 +193,12 @@ def _train_steps(params, state, lr, step, grad, work, iwork, losses):
 
 def _stepper(data, rows):
     """The native loop with its buffers: a function of params, state, an element a step, lr and the steps before."""
-    arrays = [data[name] for name in READS["gradient"]]
-    buffers = np.empty(SIZE, DTYPE), *_arena(_sizes_gradient, data)
+    arrays = {name: data[name] for name in READS["gradient"]}
+    buffers = np.empty(SIZE, DTYPE), *_arena(_sizes_gradient, arrays)
 
     def advance(params, state, order, lr, step):
         losses = np.empty(len(order))
-        made = _train_steps(params, state[:-1], *arrays, real(lr), step, *buffers, losses)
+        made = _train_steps(params, state[:-1], *arrays.values(), real(lr), step, *buffers, losses)
         state[-1] = step + made
         return losses[: made + 1]
 
@@ -386,12 +385,10 @@ class Run:
     @classmethod
     def load(cls, path):
         """The run that a checkpoint holds."""
-        try:
+        with _file(path, "a checkpoint that fit has written"):
             with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
                 facts = json.loads(str(file["facts"]))
                 run = cls(file["params"], file["state"], facts["settings"], facts["history"])
-        except UNREADABLE as error:
-            raise InputError(f"{path} is not a checkpoint", error, "a file that fit has written") from None
         if facts["layout"] != json.dumps(PARAMETERS):
             raise InputError(f"{path} is of another model", facts["layout"], json.dumps(PARAMETERS))
         return run
@@ -482,7 +479,7 @@ def _take(data, order):
 
 def split(inputs, validation, seed=0):
     """The training and the validation data, checked; None for the latter where there are none."""
-    data = _read(inputs, "evaluate")
+    data = _read(inputs, "forward")
     for name, array in data.items():
         if not np.isfinite(array).all():
             place = np.argwhere(~np.isfinite(array))[0].tolist()
@@ -528,20 +525,15 @@ def _draw(history, path):
 
 def _write(path, fill):
     """Write a file whole or not at all."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _file(path, "a place that can be written"), contextlib.ExitStack() as leave:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(path).with_name(f".{Path(path).name}.{os.getpid()}")
         with open(temporary, "wb") as file:
+            leave.callback(temporary.unlink, missing_ok=True)
             fill(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written", error, "a place that can be written") from None
-    finally:
-        if temporary.exists():
-            temporary.unlink()
 
 
 def _write_csv(path, header, rows):
@@ -551,14 +543,22 @@ def _write_csv(path, header, rows):
 
 # --- data files -------------------------------------------------------------------------------------------------------
 
-UNREADABLE = (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error)
+
+@contextlib.contextmanager
+def _file(path, expected):
+    """Whatever goes wrong with a file becomes an InputError."""
+    try:
+        yield
+    except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        told = error if isinstance(error, InputError) else InputError(f"{path} cannot be used", error, expected)
+        raise told from None
 
 
-def load(*paths, target=TARGET, entry="evaluate"):
+def load(*paths, target=TARGET, entry="forward"):
     """The inputs of an entry: from .npz files by name, .csv files by column, IDX files (.gz too) one an input."""
     data, wanted = {}, READS[entry]
     for path in map(Path, paths):
-        try:
+        with _file(path, "a .npz, .csv or IDX file"):
             if path.suffix == ".npz":
                 with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
                     data |= {name: file[name] for name in INPUTS if name in file.files}
@@ -566,26 +566,19 @@ def load(*paths, target=TARGET, entry="evaluate"):
                 data |= _read_csv(path, target)
             else:
                 data[next((name for name in wanted if name not in data), "")] = _read_idx(path)
-        except InputError:
-            raise
-        except UNREADABLE as error:
-            raise InputError(f"{path} cannot be read", error, "a .npz, .csv or IDX file") from None
     if missing := [name for name in wanted if name not in data]:
-        remedy = "name the array or the column so, or give --target"
+        remedy = "name the array or the column so, or give --data and --target"
         raise InputError(f"the files lack '{missing[0]}'", ", ".join(data) or "nothing", ", ".join(wanted), remedy)
-    return {name: _shaped(name, data[name]) for name in wanted}
-
-
-def _shaped(name, array):
-    """An array from a file, its rows in the input's shape, its numbers integers where the input's are."""
-    shape, dtype = INPUTS[name]
-    if name in BATCHED and array.ndim and math.prod(array.shape[1:]) == math.prod(e for e in shape[1:] if e != str(e)):
-        array = array.reshape(len(array), *shape[1:])
-    if dtype == "int64" and array.dtype.kind == "f":
-        if (places := np.flatnonzero(array != np.floor(array))).size:
-            raise InputError(f"'{name}' is not whole", f"{array.flat[places[0]]} in row {places[0] + 1}", "integers")
-        array = array.astype(np.int64)
-    return array
+    for name, array in data.items():
+        shape, dtype = INPUTS[name]
+        size = math.prod(extent if isinstance(extent, int) else 0 for extent in shape[1:])
+        if name in BATCHED and array.ndim and math.prod(array.shape[1:]) == size:
+            data[name] = array = array.reshape(len(array), *shape[1:])
+        if dtype == "int64" and array.dtype.kind == "f":
+            data[name] = array.astype(np.int64)
+            if len(wrong := np.flatnonzero(array != data[name])):
+                raise InputError(f"'{name}' is not whole", f"{array.flat[wrong[0]]} in row {wrong[0] + 1}", "integers")
+    return {name: data[name] for name in wanted}
 
 
 def _read_csv(path, target):
@@ -622,79 +615,74 @@ def _read_idx(path):
     return np.frombuffer(content, kind, offset=start).reshape(shape)
 
 
-def find_scaling(data):
-    """Factor and offset of each input that is scaled: the model's, or those that give mean 0 and deviation 1."""
-    scaling = dict(PREPARATION)
-    for name in (name for name, rule in PREPARATION.items() if rule == "standardise"):
-        mean, deviation = (f(data[name], axis=0, dtype=np.float64) for f in (np.mean, np.std))
-        factor = 1 / np.where(deviation > 0, deviation, 1)
-        scaling[name] = [factor.tolist(), (-mean * factor).tolist()]
-    return scaling
-
-
-def scale(data, scaling):
-    """Data from files as the model reads them."""
+def prepare(data, scaling=None):
+    """Data from files as the model reads them, and each scaled input's factor and offset: given, or found from it."""
+    if scaling is None:
+        scaling = dict(PREPARATION)
+        for name in (name for name, rule in PREPARATION.items() if rule == "standardise"):
+            mean, deviation = (f(data[name], axis=0, dtype=np.float64) for f in (np.mean, np.std))
+            factor = 1 / np.where(deviation > 0, deviation, 1)
+            scaling[name] = [factor.tolist(), (-mean * factor).tolist()]
     scaled = {name: np.array(a) * data[name] + np.array(b) for name, (a, b) in scaling.items() if name in data}
-    return data | {name: array.astype(DTYPE) for name, array in scaled.items()}
+    return data | {name: array.astype(DTYPE) for name, array in scaled.items()}, scaling
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
 
 
 def selfcheck(seed=0, rows=4, entries=40):
-    """The gradient's largest error against central differences in float64, and where: checked at a random point.
-
-    Errors are relative to the parameter's largest entry among those compared.
-    """
+    """The gradient's largest error against central differences in float64, relative to its parameter's, and where."""
     random, data, worst = _random(seed, 2**34), {}, (0.0, "")
-    for name in READS["evaluate"]:
+    for name in READS["forward"]:
         shape, dtype = [rows if e == str(e) else e for e in INPUTS[name][0]], INPUTS[name][1]
         drawn = random.normal(size=shape) if dtype == DTYPE else random.integers(0, LABELS.get(name, 2), shape)
         data[name] = drawn.astype(dtype)
     params = (init(seed) + 0.1 * random.normal(size=SIZE)).astype(DTYPE)
-    grads, views = unpack(loss_and_grad(params, **data)[1]), unpack(params.astype(np.float64))
-    exact = [data[name].astype(np.promote_types(data[name].dtype, np.int64)) for name in READS["forward"]]
-    for name, view in views.items():
-        places = np.sort(random.choice(view.size, min(entries, view.size), replace=False))
-        expected = np.empty(len(places))
-        for k, place in enumerate(places):
-            here, ends = view.flat[place], []
-            for view.flat[place] in (here + 1e-6, here - 1e-6):
-                ends.append(float(_forward_numpy(views, *exact)["f"]))
-            view.flat[place], expected[k] = here, (ends[0] - ends[1]) / 2e-6
-        errors = np.abs(grads[name].flat[places] - expected) / max(np.abs(expected).max(), 1e-6)
+    grad, moved = loss_and_grad(params, **data)[1], params.astype(np.float64)
+    exact = [array.astype(np.promote_types(array.dtype, np.int64)) for array in data.values()]
+    for name, places in unpack(np.arange(SIZE)).items():
+        chosen = np.sort(random.choice(places.ravel(), min(entries, places.size), replace=False))
+        ends = np.empty((len(chosen), 2))
+        for k, place in enumerate(chosen):
+            for end, step in enumerate((-1e-6, 1e-6)):
+                moved[place] = float(params[place]) + step
+                ends[k, end] = _forward_numpy(unpack(moved), *exact)["f"]
+            moved[place] = params[place]
+        expected = (ends[:, 1] - ends[:, 0]) / 2e-6
+        errors = np.abs(grad[chosen] - expected) / max(np.abs(expected).max(), 1e-6)
         k = int(np.argmax(errors))  # the first NaN, if there is one
         if not errors[k] <= worst[0]:
-            where = ", ".join(map(str, np.unravel_index(places[k], view.shape)))
-            worst = (float(errors[k]), f"{name}[{where}]: {grads[name].flat[places[k]]:.8g}, not {expected[k]:.8g}")
+            where = f"{name}{np.argwhere(places == chosen[k])[0].tolist()}"
+            worst = (float(errors[k]), f"{where}: {grad[chosen[k]]:.8g}, not {expected[k]:.8g}")
     return worst
 
 
-def _train_files(options):
-    held_out = options.val or None
-    if held_out and not (len(held_out) == 1 and held_out[0].replace(".", "", 1).isdigit()):
-        held_out = load(*held_out, target=options.target)
-    data = load(*options.data, target=options.target)
-    data, held_out = split(data, float(held_out[0]) if isinstance(held_out, list) else held_out, options.seed)
-    scaling = find_scaling(data)
-    data, held_out = scale(data, scaling), held_out and scale(held_out, scaling)
-    names = {"checkpoint": "checkpoint.npz", "history": "history.csv", "plot": "curves.png"}
-    settings = {name: getattr(options, name) for name in TRAINING} | {k: options.out / v for k, v in names.items()}
-    fit(**data, **settings, validation=held_out, resume=options.resume, scaling=scaling)
-    print(f"wrote {', '.join(names.values())} in {options.out}")
+def _train(options):
+    held_out = options.val[0] if len(options.val) == 1 else ""
+    held_out = float(held_out) if held_out.replace(".", "", 1).isdigit() else None
+    if options.val and held_out is None:
+        held_out = load(*options.val, target=options.target)
+    data, held_out = split(load(*options.data, target=options.target), held_out, options.seed)
+    data, scaling = prepare(data)
+    held_out = held_out and prepare(held_out, scaling)[0]
+    folder = options.out or Path("runs", NAME)
+    files = {"checkpoint": folder / "checkpoint.npz", "history": folder / "history.csv", "plot": folder / "curves.png"}
+    settings = {name: getattr(options, name) for name in TRAINING}
+    fit(**data, **settings, **files, validation=held_out, resume=options.resume, scaling=scaling)
+    print(f"wrote checkpoint.npz, history.csv and curves.png in {folder}")
 
 
-def _use_files(options):
-    run = Run.load(options.params)
-    data = scale(load(*options.data, target=options.target, entry=options.entry), run.settings["scaling"])
-    if options.entry == "evaluate":
+def _use(options):
+    run, out = Run.load(options.params), options.out or Path("predictions.csv")
+    data, _ = prepare(load(*options.data, target=options.target, entry=options.command), run.settings["scaling"])
+    if options.command == "evaluate":
         return print("  ".join(f"{name} {value:.6g}" for name, value in evaluate(run.params, **data).items()))
     outputs = predict(run.params, **data)
-    if options.out.suffix == ".npz":
-        return _write(options.out, lambda file: np.savez(file, **outputs))
+    if out.suffix == ".npz":
+        return _write(out, lambda file: np.savez(file, **outputs))
     flat = {name: array.reshape(len(array) if array.ndim else 1, -1) for name, array in outputs.items()}
     header = [f"{name}_{k}" for name, table in flat.items() for k in range(table.shape[1])]
-    return _write_csv(options.out, header, np.hstack(list(flat.values())).tolist())
+    return _write_csv(out, header, np.hstack(list(flat.values())).tolist())
 
 
 def _selfcheck(options):
@@ -712,34 +700,21 @@ def _info(_):
 
 def main(arguments=None):
     """Run a command: 0; 2 for a mistake, with what mends it; 1 for a failure; 130 after Ctrl-C."""
+    commands = {"train": _train, "evaluate": _use, "predict": _use, "selfcheck": _selfcheck, "info": _info}
     parser = argparse.ArgumentParser(prog=Path(__file__).name, description=__doc__.splitlines()[0])
-    commands, folder, add = parser.add_subparsers(required=True, metavar="command"), Path("runs", NAME), {}
-    for name, run, entry, text in (
-        ("train", _train_files, "evaluate", "write checkpoint.npz, history.csv and curves.png"),
-        ("evaluate", _use_files, "evaluate", "print the loss and the metrics"),
-        ("predict", _use_files, "predict", "write the outputs to a .csv or .npz file"),
-        ("selfcheck", _selfcheck, None, "compare the gradient with central differences"),
-        ("info", _info, None, "print inputs, outputs and parameters"),
-    ):
-        command = commands.add_parser(name, help=text, description=text)
-        command.set_defaults(run=run, entry=entry, data=[], target=TARGET)
-        add[name] = functools.partial(command.add_argument, help="default: %(default)s")
-        if entry and READS[entry]:
-            files = f".npz or .csv with {', '.join(READS[entry])}, or IDX files in that order"
-            command.add_argument("--data", nargs="+", required=True, metavar="FILE", help=files)
-            command.add_argument("--target", help="the column of a .csv file that is to be learned")
-    add["train"]("--val", nargs="+", default=[], metavar="FILE", help="validation files, or a part of the rows")
+    parser.add_argument("command", choices=commands)
+    files = f".npz or .csv with {', '.join(READS['forward'])}, or IDX files in that order"
+    parser.add_argument("--data", nargs="+", default=[], metavar="FILE", help=files)
+    parser.add_argument("--target", default=TARGET, help="the column of a .csv file that is to be learned")
+    parser.add_argument("--val", nargs="+", default=[], metavar="FILE", help="validation files, or a part of the rows")
     for name, value in TRAINING.items():
-        add["train"](f"--{name}".replace("_", "-"), type=type(value), default=value)
-    add["train"]("--out", type=Path, default=folder)
-    add["train"]("--resume", action="store_true", help="go on from the checkpoint in --out")
-    add["evaluate"]("--params", type=Path, default=folder / "checkpoint.npz")
-    add["predict"]("--params", type=Path, default=folder / "checkpoint.npz")
-    add["predict"]("--out", type=Path, default=Path("predictions.csv"))
-    add["selfcheck"]("--seed", type=int, default=0)
+        parser.add_argument(f"--{name}".replace("_", "-"), type=type(value), default=value, help=f"default: {value}")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--params", default=Path("runs", NAME, "checkpoint.npz"), help="default: %(default)s")
+    parser.add_argument("--out", type=Path, help=f"runs/{NAME} for train, predictions.csv (or .npz) for predict")
     options = parser.parse_args(arguments)
     try:
-        return options.run(options) or 0
+        return commands[options.command](options) or 0
     except InputError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1 if isinstance(error, DivergedError) else 2

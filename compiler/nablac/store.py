@@ -27,8 +27,8 @@ class Stored:
 def find_or_make(source: str, variant: str, make: Callable[[Path], Stored]) -> Stored:
     """The module of a spec (or of ``file.py:function``), compiled by ``make`` if it is not there yet.
 
-    ``variant`` is whatever else decides the module, such as the dtype asked for.  Raises ``SpecError`` if the file cannot
-    be read.
+    ``variant`` is whatever else decides the module, such as the dtype asked for.
+    Raises ``SpecError`` if the file cannot be read.
     """
     folder = _root() / _key(source, variant)
     facts = folder / "stored.json"

@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import sympy
 from sympy import Expr, Integer, Mul, S, Symbol
 
 from nablac.emit.comments import Commentary
@@ -123,7 +124,7 @@ class EntryWriter:
 
     def sum(self, e: Expr) -> str:
         """An integer expression in the extents."""
-        return self.printer.integer(S(e).expand())
+        return self.printer.integer(sympy.expand(e))
 
     def nest(self, at: int) -> None:
         """The lines of one nest: a call, a product, or named scalars."""
@@ -228,7 +229,7 @@ def unpack_text(program: Program, names: tuple[str, ...]) -> str:
 def sizes_text(name: str, entry: Entry) -> str:
     """The plain function that tells the lengths of an entry's arenas."""
     printer = Printer("float64")
-    lengths = ", ".join(printer.integer(S(e).expand()) for e in entry.sizes)
+    lengths = ", ".join(printer.integer(sympy.expand(e)) for e in entry.sizes)
     return f"def _sizes_{name}({', '.join(entry.extents)}):\n    return {lengths}"
 
 

@@ -102,11 +102,11 @@ class Printer:
 
     def real(self, e: Expr) -> str:
         """Text of the program's dtype."""
-        return self._real(sympy.sympify(e)).text
+        return self._real(sympy.sympify(e, strict=True)).text
 
     def integer(self, e: Expr) -> str:
         """Text of an integer: an index, an extent."""
-        return self._integer(sympy.sympify(e)).text
+        return self._integer(sympy.sympify(e, strict=True)).text
 
     def element(self, access: Access) -> str:
         """An access, as a place to store to."""
@@ -114,7 +114,7 @@ class Printer:
 
     def number(self, value: object) -> str:
         """A typed number."""
-        return self._number(sympy.sympify(value)).text
+        return self._number(sympy.sympify(value, strict=True)).text
 
     def as_wide(self) -> Printer:
         """The printer for float64 scalars of a float32 module."""

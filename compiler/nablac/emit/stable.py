@@ -100,7 +100,7 @@ def helper_text(name: str, number: Callable[[object], str], dtype: str = "float6
     """
     text = TEXTS[name] if name in TEXTS else _exprel(int(name.removeprefix("_exprel")))
     values: dict[str, object] = {"log2": sympy.log(2), "large": Integer(700 if dtype == "float64" else 80)}
-    return re.sub(r"\{([^}]+)\}", lambda m: number(values.get(m[1]) or sympy.sympify(Rational(m[1]))), text.strip("\n"))
+    return re.sub(r"\{([^}]+)\}", lambda m: number(values.get(m[1]) or Rational(m[1])), text.strip("\n"))
 
 
 def needed(text: str) -> tuple[str, ...]:

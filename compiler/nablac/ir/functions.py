@@ -24,7 +24,7 @@ class Access(Expr):
 
     def __new__(cls, tensor: str | Str, *indices: Expr | int) -> Access:
         name = tensor if isinstance(tensor, Str) else Str(tensor)
-        return Expr.__new__(cls, name, *map(sympy.sympify, indices))
+        return Expr.__new__(cls, name, *(sympy.sympify(i, strict=True) for i in indices))
 
     @property
     def tensor(self) -> str:
@@ -60,7 +60,7 @@ class Where(Expr):
     is_real = True
 
     def __new__(cls, condition: Boolean, a: Expr, b: Expr) -> Expr:
-        condition, a, b = sympy.sympify(condition), sympy.sympify(a), sympy.sympify(b)
+        condition, a, b = (sympy.sympify(x, strict=True) for x in (condition, a, b))
         if condition is S.true or a == b:
             return a
         if condition is S.false:
@@ -83,7 +83,7 @@ class Delta(Expr):
     is_nonnegative = True
 
     def __new__(cls, a: Expr | int, b: Expr | int) -> Expr:
-        a, b = sympy.sympify(a), sympy.sympify(b)
+        a, b = sympy.sympify(a, strict=True), sympy.sympify(b, strict=True)
         difference = a - b
         if difference == 0:
             return S.One

@@ -110,7 +110,7 @@ def _named(group: _Group, equation: Equation, taken: set[str], made: list[Equati
 
 def _pairwise(equation: Equation, groups: list[_Group], outside: Expr, taken: set[str]) -> list[Equation]:
     if len(groups) == 2:
-        return [replace(equation, body=outside * groups[0].factor * groups[1].factor)]
+        return [equation.with_body(outside * groups[0].factor * groups[1].factor)]
     made: list[Equation] = []
     order = (*equation.indices, *equation.bound)
     for step, (a, b) in enumerate(_path(equation, groups)):

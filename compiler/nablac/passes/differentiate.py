@@ -14,7 +14,7 @@ Leaves to others: removing what is not needed, merging trivial equations, stable
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sympy import Expr, S, Symbol
 
@@ -25,7 +25,6 @@ from nablac.algebra.rewrite import rewrite
 from nablac.errors import DerivativeError
 from nablac.ir.equation import Equation, Origin, Program, Reduction
 from nablac.ir.functions import Access, IntAccess
-from nablac.ir.index import fresh_names, index
 from nablac.ir.tensor import Kind, Role, Tensor
 
 
@@ -70,20 +69,62 @@ def _active(program: Program, wrt: Iterable[str]) -> set[str]:
     return active
 
 
-class _Reverse:
-    """The state of a reverse sweep: terms collected for each tensor, and the equations made so far."""
+class _Sweep:
+    """The equations and tensors a sweep makes, and the name of each tensor's derivative."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.equations: list[Equation] = []
+        self.tensors: list[Tensor] = []
+        self.names: dict[str, str] = {}
+        self.taken = set(program.declared)
+
+    def define(self, equation: Equation, kind: Kind = Kind.REAL, bound: Expr | None = None) -> None:
+        """Append an equation and its target's declaration."""
+        self.taken.add(equation.target)
+        self.equations.append(equation)
+        self.tensors.append(Tensor(equation.target, equation.shape, kind, bound=bound))
+
+    def fresh(self, name: str) -> str:
+        """The name, numbered if it is taken."""
+        fresh, number = name, 1
+        while fresh in self.taken:
+            number += 1
+            fresh = f"{name}_{number}"
+        self.taken.add(fresh)
+        return fresh
+
+    def place_of_extremum(self, equation: Equation) -> str:
+        """Define the integer tensor of the place of a max's or min's first extremum; its name."""
+        assert equation.reduction is not None
+        kind, (k,) = equation.reduction.kind, equation.reduction.indices
+        name = self.fresh(f"{equation.target}.at")
+        reduction = Reduction(f"arg{kind}", (k,))
+        self.define(replace(equation, target=name, reduction=reduction), Kind.INT, equation.ranges[k])
+        return name
+
+    def linear_product(self, equation: Equation) -> Equation:
+        """A product as the sum whose derivative is its own, after defining the products over the other places."""
+        others, linear = without_product(equation)
+        name = self.fresh(others.target)
+        self.define(replace(others, target=name))
+        return linear.with_body(
+            linear.body.xreplace({Access(others.target, *others.indices): Access(name, *others.indices)})
+        )
+
+
+class _Reverse(_Sweep):
+    """A reverse sweep: terms are collected for each tensor until its own equation is passed."""
 
     def __init__(self, program: Program, of: str, wrt: Sequence[str]) -> None:
         for name in wrt:
             if program.declared[name].kind is Kind.INT:
                 raise DerivativeError(f"{name} holds integers: nothing is differentiated with respect to an index")
-        self.program, self.of = program, of
+        super().__init__(program)
+        self.of = of
         self.active = _active(program, wrt)
         self.terms: dict[str, list[Term]] = {}
-        self.equations: list[Equation] = []
-        self.tensors: list[Tensor] = []
-        self.names: dict[str, str] = {}
-        self.taken = set(program.declared)
+        self.places: dict[str, str] = {}
 
     def through(self, equation: Equation) -> None:
         """Finish the adjoint of the equation's target and send its terms to what the equation reads."""
@@ -98,8 +139,7 @@ class _Reverse:
             seed = Access(self.names[equation.target], *equation.indices)
         sending = equation
         if equation.reduction is not None and equation.reduction.kind == "prod":
-            others, sending = without_product(equation)
-            self._define(others, Tensor(others.target, others.shape))
+            sending = self.linear_product(equation)
         for access in equation.reads:
             if isinstance(access, IntAccess) or access.tensor not in self.active:
                 continue
@@ -118,50 +158,31 @@ class _Reverse:
         """
         if tensor.name in self.names:
             return
-        self.names[tensor.name] = name = self._fresh(f"d_{tensor.name}")
+        self.names[tensor.name] = name = self.fresh(f"d_{tensor.name}")
         terms = self.terms.get(tensor.name, [])
         result = terms[0].indices if terms else result_indices(tensor, definition, ())
         ranges = tuple(zip(result, tensor.shape, strict=True))
         origin = terms[0].origin if terms else Origin(rule="reverse", of=tensor.name)
         origin = origin.touched(*(law for term in terms for law in term.origin.laws))
         if len(terms) == 1 and terms[0].summed:
-            self._define(_summed(name, terms[0], ranges), Tensor(name, tensor.shape))
+            self.define(_summed(name, terms[0], ranges))
             return
         body: Expr = S.Zero
         for number, term in enumerate(terms, 1):
             if term.summed:
-                part = self._fresh(f"{name}.term{number}")
-                self._define(_summed(part, term, ranges), Tensor(part, tensor.shape))
+                part = self.fresh(f"{name}.term{number}")
+                self.define(_summed(part, term, ranges))
                 body += Access(part, *result)
             else:
                 body += term.body
         body, laws = rewrite(body, ALL)
-        self._define(Equation(name, result, body, ranges, None, origin.touched(*laws)), Tensor(name, tensor.shape))
+        self.define(Equation(name, result, body, ranges, None, origin.touched(*laws)))
 
     def _extremum(self, equation: Equation) -> str:
-        """The integer tensor of the place of an extremum, defined when first asked for."""
-        assert equation.reduction is not None
-        name = f"{equation.target}.at"
-        if name not in self.taken:
-            reduction = Reduction("arg" + equation.reduction.kind, equation.reduction.indices)
-            place = Equation(name, equation.indices, equation.body, equation.extents, reduction, equation.origin)
-            bound = equation.ranges[equation.reduction.indices[0]]
-            self._define(place, Tensor(name, equation.shape, Kind.INT, bound=bound))
-        return name
-
-    def _define(self, equation: Equation, tensor: Tensor) -> None:
-        self.taken.add(tensor.name)
-        self.equations.append(equation)
-        self.tensors.append(tensor)
-
-    def _fresh(self, name: str) -> str:
-        number = 1
-        fresh = name
-        while fresh in self.taken:
-            number += 1
-            fresh = f"{name}_{number}"
-        self.taken.add(fresh)
-        return fresh
+        """The tensor of the place of an extremum, defined when first asked for."""
+        if equation.target not in self.places:
+            self.places[equation.target] = self.place_of_extremum(equation)
+        return self.places[equation.target]
 
 
 def _summed(name: str, term: Term, ranges: tuple[tuple[Symbol, Expr], ...]) -> Equation:
@@ -175,71 +196,54 @@ def forward(program: Program, wrt: Sequence[str], of: Sequence[str] | None = Non
     out_dot[I] = sum over K, over each element read, of d(body)/d(A[f]) * A_dot[f]
     """
     of = tuple(program.results if of is None else of)
-    names: dict[str, str] = {}
-    taken = set(program.declared)
-
-    def named(tensor: str) -> str:
-        names[tensor] = f"t_{tensor}"
-        while names[tensor] in taken:
-            names[tensor] = f"t_{names[tensor]}"
-        taken.add(names[tensor])
-        return names[tensor]
-
-    tensors = [Tensor(named(name), program.declared[name].shape, role=Role.INPUT) for name in wrt]
-    equations: list[Equation] = []
+    sweep = _Forward(program, wrt)
     for equation in program.equations:
-        equations.append(equation)
-        made = _tangent(equation, names, program)
-        if made is not None:
-            names_before = named(equation.target)
-            for extra in made:
-                target = names_before if extra is made[-1] else extra.target
-                kind = Kind.INT if extra.reduction and extra.reduction.kind.startswith("arg") else Kind.REAL
-                equations.append(
-                    Equation(target, extra.indices, extra.body, extra.extents, extra.reduction, extra.origin)
-                )
-                tensors.append(Tensor(target, extra.shape, kind, bound=None))
-    missing = [name for name in of if name not in names]
-    for name in missing:  # no dependence: the tangent is zero
-        shape = program.declared[name].shape
-        fresh = fresh_names(str(e) for e in shape)
-        indices = tuple(index(next(fresh)) for _ in shape)
-        tensors.append(Tensor(named(name), shape))
-        equations.append(Equation(names[name], indices, S.Zero, tuple(zip(indices, shape, strict=True))))
-    results = tuple(dict.fromkeys((*program.results, *(names[name] for name in of))))
-    return Differentiated(
-        program.with_equations(equations, (*program.tensors, *tensors), results), {name: names[name] for name in of}
-    )
+        sweep.through(equation)
+    for name in of:
+        sweep.tangent_of(program.declared[name])
+    names = {name: sweep.names[name] for name in of}
+    results = tuple(dict.fromkeys((*program.results, *names.values())))
+    return Differentiated(program.with_equations(sweep.equations, (*program.tensors, *sweep.tensors), results), names)
 
 
-def _tangent(equation: Equation, names: dict[str, str], program: Program) -> list[Equation] | None:
-    """The equations of a target's tangent, the last of them its own; None where no direction reaches it."""
-    if program.declared[equation.target].kind is Kind.INT:
-        return None
-    before: list[Equation] = []
-    stated, reduction = equation, equation.reduction
-    if reduction is not None and reduction.kind == "prod":
-        others, stated = without_product(equation)
-        before, reduction = [others], stated.reduction
-    body: Expr = S.Zero
-    laws: tuple[str, ...] = ()
-    for access in equation.reads:
-        if access.tensor in names and not isinstance(access, IntAccess):
+class _Forward(_Sweep):
+    """A forward sweep: each equation is followed by that of its tangent."""
+
+    def __init__(self, program: Program, wrt: Sequence[str]) -> None:
+        super().__init__(program)
+        for name in wrt:
+            self.names[name] = self.fresh(f"t_{name}")
+            self.tensors.append(Tensor(self.names[name], program.declared[name].shape, role=Role.INPUT))
+
+    def through(self, equation: Equation) -> None:
+        """Keep the equation, and define its target's tangent if a direction reaches it."""
+        self.equations.append(equation)
+        reached = [a for a in equation.reads if a.tensor in self.names and not isinstance(a, IntAccess)]
+        if not reached or self.program.declared[equation.target].kind is Kind.INT:
+            return
+        kind = equation.reduction.kind if equation.reduction else None
+        stated = self.linear_product(equation) if kind == "prod" else equation
+        body: Expr = S.Zero
+        laws: tuple[str, ...] = ()
+        for access in reached:
             slope, fired = local_derivative(stated.body, access)
-            body += slope * Access(names[access.tensor], *access.indices)
+            body += slope * Access(self.names[access.tensor], *access.indices)
             laws += fired
-    if body == 0:
-        return None
-    extents = equation.extents
-    if reduction is not None and reduction.kind in ("max", "min"):
-        (k,) = reduction.indices
-        place = f"{equation.target}.at"
-        if place not in program.declared:
-            before = [
-                Equation(place, equation.indices, equation.body, extents, Reduction("arg" + reduction.kind, (k,)))
-            ]
-        body = body.xreplace({k: IntAccess(place, *equation.indices)})
-        extents, reduction = tuple((i, e) for i, e in extents if i != k), None
-    body, more = rewrite(body, ALL)
-    origin = Origin(equation.origin.where, equation.origin.layer, "forward mode", equation.target).touched(*laws, *more)
-    return [*before, Equation("", equation.indices, body, extents, reduction, origin)]
+        extents, reduction = stated.extents, stated.reduction
+        if kind in ("max", "min"):
+            (k,) = equation.bound
+            body = body.xreplace({k: IntAccess(self.place_of_extremum(equation), *equation.indices)})
+            extents, reduction = tuple((i, e) for i, e in extents if i != k), None
+        body, more = rewrite(body, ALL)
+        if body == 0:
+            return
+        name = self.names[equation.target] = self.fresh(f"t_{equation.target}")
+        origin = Origin(equation.origin.where, equation.origin.layer, "forward mode", equation.target)
+        self.define(Equation(name, equation.indices, body, extents, reduction, origin.touched(*laws, *more)))
+
+    def tangent_of(self, tensor: Tensor) -> None:
+        """Define the tangent as zero where no direction reaches the tensor."""
+        if tensor.name not in self.names:
+            indices = result_indices(tensor, self.program.defined.get(tensor.name), ())
+            self.names[tensor.name] = name = self.fresh(f"t_{tensor.name}")
+            self.define(Equation(name, indices, S.Zero, tuple(zip(indices, tensor.shape, strict=True))))

@@ -92,12 +92,14 @@ def common_factor(node: Expr) -> Expr | None:
     for base, power in products[0].items():
         if base.is_number and base is not S.Exp1:
             continue
-        powers = [p.get(base) for p in products]
+        if any(base not in p for p in products):
+            continue
+        powers = [p[base] for p in products]
         if all(q == power for q in powers):
             shared *= base**power
-        elif all(q is not None and q.is_Integer and q.is_positive for q in powers):
+        elif all(q.is_Integer and q.is_positive for q in powers):
             shared *= base ** min(powers)
-        elif all(q is not None and q.is_Integer and q.is_negative for q in powers):
+        elif all(q.is_Integer and q.is_negative for q in powers):
             shared *= base ** max(powers)
     return shared * Add(*(term / shared for term in node.args)) if shared != 1 else None
 
