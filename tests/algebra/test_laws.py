@@ -55,3 +55,11 @@ def test_law_fires_on_its_identity(law: Law) -> None:
 def test_tables_come_to_rest(law: Law) -> None:
     once, _ = rewrite(both_sides(law).defined["left"].body, ALL)
     assert rewrite(once, ALL) == (once, ())
+
+
+def test_the_logarithm_of_a_quotient_of_two_negatives_stays_finite() -> None:
+    """log(u/v) was once split into log(u) - log(v), which is NaN there."""
+    tensors = [parse_declaration(letter, "real", Role.PARAM) for letter in "uv"]
+    parsed = parse_equations(["left = log(u/v)"], {t.name: t for t in tensors})
+    body = parsed.equations[0].body
+    assert rewrite(body, ALL) == (body, ())

@@ -68,10 +68,10 @@ def test_defaults() -> None:
 def test_the_text_of_a_network() -> None:
     assert equations(model(NET)) == [
         "linear_1.sum[i, j] = sum[k](linear_1.W[j, k]*x[i, k])",
-        "linear_1[i, j] = linear_1.b[j] + linear_1.sum[i, j]",
+        "linear_1[i, j] = linear_1.sum[i, j] + linear_1.b[j]",
         "relu_1[i, j] = relu(linear_1[i, j])",
         "linear_2.sum[i, j] = sum[k](linear_2.W[j, k]*relu_1[i, k])",
-        "linear_2[i, j] = linear_2.b[j] + linear_2.sum[i, j]",
+        "linear_2[i, j] = linear_2.sum[i, j] + linear_2.b[j]",
         "loss.p.sum[i] = sum[k](exp(linear_2[i, k]))",
         "loss.p[i, c] = exp(linear_2[i, c])/loss.p.sum[i]",
         "loss = sum[i](-log(loss.p[i, y[i]])/n)",
@@ -92,7 +92,7 @@ def test_initialisers() -> None:
 def test_an_output_under_another_name_renames_its_tensor_and_keeps_its_parameters() -> None:
     made = model(NET + "outputs: {logits: linear_2}\n")
     assert made.outputs == ("logits",)
-    assert "logits[i, j] = linear_2.b[j] + logits.sum[i, j]" in equations(made)
+    assert "logits[i, j] = logits.sum[i, j] + linear_2.b[j]" in equations(made)
 
 
 def test_loss_and_metrics_may_be_named_or_written() -> None:

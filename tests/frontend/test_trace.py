@@ -111,7 +111,7 @@ def test_parameters_and_equations() -> None:
     assert made.title == "A line."
     assert [str(t.initialiser) for t in made.program.tensors if t.initialiser] == ["normal(0.0, 0.1)", "constant(0.5)"]
     text = [print_equation(e) for e in made.program.equations]
-    assert "p[i] = b + p.sum[i]" in text
+    assert "p[i] = p.sum[i] + b" in text
     assert "q_2[i] = sub_2[i]**2" in text
     assert made.metrics == (("t", "t"),)
 

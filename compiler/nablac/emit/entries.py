@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import sympy
-from sympy import Expr, Integer, Mul, S, Symbol
+from sympy import Expr, Integer, Mul, Symbol
 
 from nablac.emit.comments import Commentary
 from nablac.emit.kernels import Kernel, Site, folded

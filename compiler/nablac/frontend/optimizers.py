@@ -78,9 +78,11 @@ RULES: dict[str, Rule] = {
             ),
             ("m", "v"),
             (
+                "c1 = 1 - beta1**t",
+                "c2 = 1 - beta2**t",
                 "m_next[p] = beta1*m[p] + (1 - beta1)*(g[p] + weight_decay*theta[p])",
                 "v_next[p] = beta2*v[p] + (1 - beta2)*(g[p] + weight_decay*theta[p])**2",
-                "theta_next[p] = theta[p] - lr*(m_next[p]/(1 - beta1**t))/(sqrt(v_next[p]/(1 - beta2**t)) + eps)",
+                "theta_next[p] = theta[p] - lr*(m_next[p]/c1)/(sqrt(v_next[p]/c2) + eps)",
             ),
             "steps scaled by running means of the gradient and its square",
         ),

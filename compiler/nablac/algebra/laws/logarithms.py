@@ -9,6 +9,10 @@ from nablac.ir.functions import expm1, log1mexp, log1p, logcosh, sigmoid, softpl
 
 
 def log_of_product(node: Expr) -> Expr | None:
+    """Positive factors come out, whatever the sign of the rest; a mere reciprocal becomes a minus sign.
+
+    log(u/v) stays: it is finite where both are negative, and log(u) - log(v) is not.
+    """
     inside = node.args[0]
     for factor in Mul.make_args(inside):
         base, power = factor.as_base_exp()
@@ -16,8 +20,9 @@ def log_of_product(node: Expr) -> Expr | None:
             return power + log(inside / factor)
         if isinstance(base, sigmoid) and inside != base:
             return power * log(base) + log(inside / factor)
-        if power.is_negative and power.is_odd and not base.is_number:
-            return power * log(base) if factor == inside else log(inside / factor) + power * log(base)
+    base, power = inside.as_base_exp()
+    if power.is_negative and power.is_odd and not base.is_number:
+        return power * log(base)
     return None
 
 
