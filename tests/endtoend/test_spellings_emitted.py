@@ -17,27 +17,42 @@ from nablac.ir.equation import Program
 from nablac.ir.interpret import MPMATH, interpret
 from nablac.ir.parse import parse_equations
 from nablac.ir.tensor import Role
+from nablac.passes.differentiate import reverse
 from tests.endtoend.modules import imported, on_numpy, text_of
 from tests.spellings import POINTS, ROUNDED, SPELLINGS, is_close
 
 NAMES = tuple(SPELLINGS)
 EPSILON = {"float32": 1.2e-7, "float64": 2.3e-16}
 
+SOFTMAX = "p[i,c] = exp(z[i,c])/sum[k](exp(z[i,k]))"
 CROSS_ENTROPIES = {
-    "softmax, then log": ("p[i,c] = exp(z[i,c])/sum[k](exp(z[i,k]))", "loss = mean[i](-log(p[i,y[i]]))"),
+    "softmax, then log": (SOFTMAX, "loss = mean[i](-log(p[i,y[i]]))"),
     "quotient in place": ("loss = mean[i](-log(exp(z[i,y[i]])/sum[k](exp(z[i,k]))))",),
     "log-sum-exp": ("loss = mean[i](log(sum[k](exp(z[i,k]))) - z[i,y[i]])",),
     "log of a sum by name": ("s[i] = sum[k](exp(z[i,k]))", "loss = -mean[i](z[i,y[i]] - log(s[i]))"),
-    "one-hot": ("p[i,c] = exp(z[i,c])/sum[k](exp(z[i,k]))", "loss = -mean[i](sum[c](delta(c, y[i])*log(p[i,c])))"),
+    "one-hot": (SOFTMAX, "loss = -mean[i](sum[c](delta(c, y[i])*log(p[i,c])))"),
     "shifted by hand": (
         "m[i] = max[k](z[i,k])",
         "e[i,c] = exp(z[i,c] - m[i])",
         "p[i,c] = e[i,c]/sum[k](e[i,k])",
         "loss = mean[i](-log(p[i,y[i]]))",
     ),
-    "sum divided at the end": ("p[i,c] = exp(z[i,c])/sum[k](exp(z[i,k]))", "loss = -sum[i](log(p[i,y[i]]))/n"),
-    "choice": ("p[i,c] = exp(z[i,c])/sum[k](exp(z[i,k]))", "loss = mean[i](sum[c](where(c == y[i], -log(p[i,c]), 0)))"),
+    "sum divided at the end": (SOFTMAX, "loss = -sum[i](log(p[i,y[i]]))/6"),
     "log-softmax by name": ("l[i,c] = z[i,c] - log(sum[k](exp(z[i,k])))", "loss = -mean[i](l[i,y[i]])"),
+    "choice of the class": (SOFTMAX, "loss = mean[i](sum[c](where(c == y[i], -log(p[i,c]), 0)))"),
+    "rows left out": (SOFTMAX, "loss = sum[i](where(y[i] > 0, -log(p[i,y[i]]), 0))/6"),
+    "rows left out by equation": (SOFTMAX, "l[i] = -log(p[i,y[i]])", "loss = mean[i](where(y[i] > 0, l[i], 0))"),
+    "weights of rows": (SOFTMAX, "loss = mean[i](w[i]*-log(p[i,y[i]]))"),
+    "soft targets": (SOFTMAX, "loss = -mean[i](sum[c](q[i,c]*log(p[i,c])))"),
+    "divergence": (SOFTMAX, "loss = mean[i](sum[c](q[i,c]*(log(q[i,c]) - log(p[i,c]))))"),
+    "quotient of logs": (SOFTMAX, "loss = mean[i](sum[c](q[i,c]*log(q[i,c]/p[i,c])))"),
+    "smoothing": (SOFTMAX, "loss = -mean[i](9/10*log(p[i,y[i]]) + 1/10*mean[c](log(p[i,c])))"),
+    "temperature": ("p[i,c] = exp(z[i,c]/2)/sum[k](exp(z[i,k]/2))", "loss = mean[i](-log(p[i,y[i]]))"),
+    "base two": (SOFTMAX, "loss = mean[i](-log(p[i,y[i]])/log(2))"),
+    "focal": (SOFTMAX, "loss = mean[i]((1 - p[i,y[i]])**2*-log(p[i,y[i]]))"),
+    "clamped": (SOFTMAX, "loss = mean[i](-log(max(p[i,y[i]], 1e-12)))"),
+    "brier": (SOFTMAX, "loss = mean[i](sum[c]((p[i,c] - delta(c, y[i]))**2))"),
+    "perplexity": (SOFTMAX, "l = mean[i](-log(p[i,y[i]]))", "loss = tanh(l/10)"),
 }
 
 
@@ -109,32 +124,43 @@ def logits_at(size: float) -> tuple[np.ndarray, np.ndarray]:
     return z, np.array([0, 3, 1, 2, 1, 0])
 
 
+def entropies_model(names: list[str], dtype: str) -> Model:
+    """One tensor of logits and one output for each; the loss is their sum."""
+    declared = {"y": ("label[6, 4]", Role.INPUT), "w": ("real[6]", Role.INPUT), "q": ("real[6, 4]", Role.INPUT)}
+    lines = []
+    for k, name in enumerate(names):
+        declared[f"z{k}"] = ("real[6, 4]", Role.PARAM)
+        lines += [re.sub(r"\b([zpsmel]|loss)(?=\[| =|/)", rf"\g<1>{k}", line) for line in CROSS_ENTROPIES[name]]
+    lines.append("loss = " + " + ".join(f"loss{k}" for k in range(len(names))))
+    return model_of("entropies", declared, lines, tuple(f"loss{k}" for k in range(len(names))), dtype)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_cross_entropies(dtype: str, folder: Path) -> None:
     """p - y, and finite, however it is written and however large the logits are."""
-    sizes, names = (0.0, 1.0, 30.0, 1e4), list(CROSS_ENTROPIES)
-    declared, lines = {"y": ("label[6, 4]", Role.INPUT)}, []
-    for k, name in enumerate(names):
-        declared[f"z{k}"] = ("real[6, 4]", Role.PARAM)
-        for line in CROSS_ENTROPIES[name]:
-            own = re.sub(r"\b([zpsmel]|loss)(?=\[| =)", rf"\g<1>{k}", line)
-            lines.append(own.replace("/n", "/6"))
-    lines.append("loss = " + " + ".join(f"loss{k}" for k in range(len(names))))
-    model = model_of("entropies", declared, lines, tuple(f"loss{k}" for k in range(len(names))), dtype)
+    names, wrong = list(CROSS_ENTROPIES), []
+    model = entropies_model(names, dtype)
+    derived = reverse(model.program, "loss", [f"z{k}" for k in range(len(names))])
     module = imported(text_of(model), folder, f"entropies_{dtype}")
-    for size in sizes:
+    w = np.linspace(0, 2, 6).astype(dtype)
+    q = np.random.default_rng(0).dirichlet(np.ones(4), 6).astype(dtype)
+    for size in (0.0, 1.0, 30.0, 200.0, -200.0, 1e4, -1e4):
         z, y = logits_at(size)
-        z = z.astype(dtype)
-        params = module.pack({f"z{k}": z for k in range(len(names))})
-        wide = z.astype(np.longdouble) - z.max(axis=1, keepdims=True)
-        p = np.exp(wide) / np.exp(wide).sum(axis=1, keepdims=True)
-        expected = (p - np.eye(4)[y]) / 6
-        loss = float(np.mean(np.log(np.exp(wide).sum(axis=1)) - wide[np.arange(6), y]))
-        values = {n: f(params, y=y) for n, f in (("Numba", module.predict), ("NumPy", lambda q, y: on_numpy(module, q, y=y)))}
-        grads = module.unpack(module.loss_and_grad(params, y=y)[1])
+        z, given = z.astype(dtype), {"y": y, "w": w, "q": q}
+        arrays = {f"z{k}": z for k in range(len(names))}
+        with mpmath.workdps(60):
+            wide = {n: np.vectorize(mpmath.mpf, otypes=[object])(a.astype(float)) for n, a in (arrays | {"w": w, "q": q}).items()}
+            exact = interpret(derived.program, wide | {"y": y}, MPMATH)
+        params = module.pack(arrays)
+        values = {"Numba": module.predict(params, **given), "NumPy": on_numpy(module, params, **given)}
+        grads = module.unpack(module.loss_and_grad(params, **given)[1])
         for k, name in enumerate(names):
+            loss, slope = float(exact[f"loss{k}"].item()), exact[derived.names[f"z{k}"]].astype(float)
             for how, found in values.items():
-                np.testing.assert_allclose(found[f"loss{k}"], loss, rtol=20 * EPSILON[dtype], atol=1e-7 if dtype == "float32" else 1e-15, err_msg=f"{name} at {size} by {how}")  # fmt: skip
-            np.testing.assert_allclose(
-                grads[f"z{k}"], expected, atol=8 * EPSILON[dtype] * (1 + size * (size < 100)), rtol=0, err_msg=f"{name} at {size}"
-            )
+                one = float(found[f"loss{k}"])
+                if not abs(one - loss) <= 20 * EPSILON[dtype] * (1 + abs(loss)):
+                    wrong.append(f"{name} at {size} by {how}: {one}, not {loss}")
+            off = np.abs(grads[f"z{k}"] - slope).max()
+            if not off <= 8 * EPSILON[dtype] * (1 + min(abs(size), 200)) * max(1, np.abs(slope).max()):
+                wrong.append(f"gradient of {name} at {size}: off by {off}")
+    assert not wrong, "\n" + "\n".join(wrong)

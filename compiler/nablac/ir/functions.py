@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import sympy
+from mpmath.libmp import prec_to_dps
 from sympy import Expr, Function, Integer, S, Symbol, exp, log
 from sympy.core.symbol import Str
 from sympy.logic.boolalg import Boolean
@@ -50,7 +51,6 @@ class IntAccess(Access):
     """An element of an integer tensor (a label, an argmax): it may stand as an index."""
 
     is_integer = True
-    is_nonnegative = True
 
 
 class Where(Expr):
@@ -109,6 +109,10 @@ class Defined(Function):
 
     def _eval_is_real(self) -> bool:
         return True
+
+    def _eval_evalf(self, prec: int) -> Expr | None:
+        """The number that a function of a number is."""
+        return self.definition(*self.args).evalf(prec_to_dps(prec)) if self.is_number else None
 
     def fdiff(self, argindex: int = 1) -> Expr:
         """The derivative with respect to one argument: SymPy's, of the definition."""

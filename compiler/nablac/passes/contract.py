@@ -49,9 +49,10 @@ def contract(program: Program) -> Program:
 
 
 def _apart(equation: Equation, taken: set[str]) -> list[Equation]:
-    if equation.reduction is None or equation.reduction.kind != "sum" or not isinstance(equation.body, Mul):
+    if equation.reduction is None or equation.reduction.kind != "sum":
         return [equation]
-    if equation.body.has(Delta):
+    equation = _without_repetition(equation)
+    if equation.reduction is None or not isinstance(equation.body, Mul) or equation.body.has(Delta):
         return [equation]
     outside, groups = _grouped(equation)
     made: list[Equation] = []
@@ -66,6 +67,17 @@ def _apart(equation: Equation, taken: set[str]) -> list[Equation]:
         return [equation]
     named = [_named(group, equation, taken, made) for group in groups]
     return made + _pairwise(equation, named, outside, taken)
+
+
+def _without_repetition(equation: Equation) -> Equation:
+    """An index that the body does not depend on only counts: sum[k](b[j]) = K*b[j]."""
+    idle = [i for i in equation.bound if not equation.body.has(i)]
+    if not idle:
+        return equation
+    body, _ = rewrite(equation.body * Mul(*(equation.ranges[i] for i in idle)), ALL)
+    left = tuple(i for i in equation.bound if i not in idle)
+    extents = tuple((i, e) for i, e in equation.extents if i not in idle)
+    return replace(equation, body=body, extents=extents, reduction=Reduction("sum", left) if left else None)
 
 
 def _grouped(equation: Equation) -> tuple[Expr, list[_Group]]:
