@@ -48,9 +48,8 @@ network:
   - linear: {units: 4, name: logits, from: h}
 outputs: {value: p, kinds: logits}
 equations:
-  - total = mean[i, j]((p[i,j] - target[i,j])**2) + 0.5*ce
+  - loss = mean[i, j]((p[i,j] - target[i,j])**2) + 0.5*ce
   - ce = mean[i](log(sum[c](exp(logits[i,c]))) - logits[i, kind[i]])
-loss: total
 metrics: [{ce: ce}, {error: {rmse: [p, target]}}]
 optimizer: {momentum: {lr: 0.02}}
 """,

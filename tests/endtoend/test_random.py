@@ -15,6 +15,7 @@ from nablac.frontend.model import Model
 from nablac.frontend.optimizers import RULES, make_optimizer
 from nablac.ir.interpret import interpret
 from nablac.ir.tensor import Role
+from nablac.passes.differentiate import reverse
 from tests.endtoend.modules import as_python, imported, on_numpy, text_of
 from tests.random_programs import random_program
 
@@ -43,7 +44,7 @@ def check_module(module: ModuleType, model: Model, values: dict[str, Any], toler
     inputs = {t.name: values[t.name] for t in program.having(Role.INPUT)}
     params = module.pack({t.name: values[t.name] for t in program.having(Role.PARAM)})
     value, grad = module.loss_and_grad(params, **inputs)
-    assert value == pytest.approx(expected["loss"].item(), rel=tolerance, abs=tolerance)
+    assert value == pytest.approx(expected[model.loss].item(), rel=tolerance, abs=tolerance)
     assert module.loss(params, **inputs) == pytest.approx(value, rel=tolerance, abs=tolerance)
     slopes = reference_gradients(model, values)
     for name, found in module.unpack(grad).items():
@@ -58,10 +59,8 @@ def check_module(module: ModuleType, model: Model, values: dict[str, Any], toler
 
 def reference_gradients(model: Model, values: dict[str, Any]) -> dict[str, Any]:
     """The reverse sweep of the program as written, in the interpreter (which other tests compare with complex steps)."""
-    from nablac.passes.differentiate import reverse
-
     names = [t.name for t in model.program.having(Role.PARAM)]
-    derived = reverse(model.program, "loss", names)
+    derived = reverse(model.program, model.loss, names)
     found = interpret(derived.program, values)
     return {name: found[derived.names[name]] for name in names}
 

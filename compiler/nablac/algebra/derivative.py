@@ -43,8 +43,9 @@ def through_output(body: Expr, derivative: Expr, output: Access) -> Expr | None:
 
     >>> z = Access("z")
     >>> a = Access("a")
-    >>> through_output(sigmoid(z), local_derivative(sigmoid(z), z)[0], a)
-    a*(1 - a)
+    >>> from nablac.ir.text import print_expression
+    >>> print_expression(through_output(sigmoid(z), local_derivative(sigmoid(z), z)[0], a))
+    'a*(1 - a)'
     """
     best = None
     for candidate in (

@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 from sympy import Expr
 
 from nablac.errors import NablacError, NameError_, ParseError, Place
+from nablac.ir.declare import parse_declaration
 from nablac.ir.elaborate import elaborate
-from nablac.ir.equation import Equation
+from nablac.ir.equation import Equation, Program
 from nablac.ir.scope import BUILT_IN, Names
 from nablac.ir.syntax import EquationText, FunctionText, Line, dotted, read_expression, read_statement
-from nablac.ir.tensor import Tensor
+from nablac.ir.tensor import Role, Tensor
 
 MAX_EQUATIONS = 2000
 
@@ -81,6 +82,20 @@ def parse_expression(
     names = Names(dict(declared), constants or {}, functions or {}, taken=frozenset(taken), layer=layer)
     _check_targets([text], names)
     return _elaborate_all([text], names)
+
+
+def parse_program(
+    declared: Mapping[str, str], lines: Iterable[Line | str], results: Sequence[str], dtype: str = "float64"
+) -> Program:
+    """A whole program from text; what is declared is given with every call (its role is input).
+
+    >>> program = parse_program({"x": "real[n, 3]"}, ["m[i] = mean[k](x[i,k])"], ["m"])
+    >>> [equation.target for equation in program.equations]
+    ['m']
+    """
+    given = tuple(parse_declaration(name, text, Role.INPUT) for name, text in declared.items())
+    parsed = parse_equations(lines, {t.name: t for t in given})
+    return Program("program", given + parsed.tensors, parsed.equations, tuple(results), dtype)
 
 
 def parse_functions(lines: Iterable[Line | str]) -> dict[str, FunctionText]:

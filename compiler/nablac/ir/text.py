@@ -47,6 +47,11 @@ def print_tensor(tensor: Tensor) -> str:
     return f"{tensor.name}: {kind}" + (f"[{', '.join(axes)}]" if axes else "") + start
 
 
+def print_equations(program: Program) -> str:
+    """The equations alone, one a line."""
+    return "\n".join(print_equation(equation) for equation in program.equations)
+
+
 def print_program(program: Program) -> str:
     """The whole program: declarations by role, then the numbered equations, then the results that are kept."""
     lines = [f"program {program.name} ({program.dtype})"]

@@ -3,7 +3,11 @@
 Requires: a checked program.
 Ensures: every equation reaches a result; none but results is a mere copy or a constant; no index has a tensor's name.
 
-    d_L[i] = 1/n; d_h[i, j] = d_z[i, j]; d_b[j] = sum[i](d_h[i, j])   ->   d_b[j] = sum[i](d_z[i, j])
+    >>> from nablac.ir.parse import parse_program
+    >>> from nablac.ir.text import print_equations
+    >>> p = parse_program({"z": "real[n, 3]"}, ["h[i,j] = z[i,j]", "u[j] = h[0,j]", "s[j] = sum[i](h[i,j])"], ["s"])
+    >>> print(print_equations(canonicalise(p)))
+    s[j] = sum[i](z[i, j])
 
 Leaves to others: everything that changes a formula.
 """

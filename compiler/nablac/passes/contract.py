@@ -4,7 +4,12 @@ Requires: products at rest.
 Ensures: a summed product has at most two groups of factors by index set; a factor that the sum does not run over
 stands outside it; a group of several factors beside another has an equation of its own.
 
-    y[i] = sum[j, k](A[i, j]*B[j, k]*x[k])   ->   y.part1[j] = sum[k](B[j, k]*x[k]); ...
+    >>> from nablac.ir.parse import parse_program
+    >>> from nablac.ir.text import print_equations
+    >>> declared = {"A": "real[4, 5]", "B": "real[5, 6]", "x": "real[6]"}
+    >>> print(print_equations(contract(parse_program(declared, ["y[i] = sum[j,k](A[i,j]*B[j,k]*x[k])"], ["y"]))))
+    y.part1[j] = sum[k](x[k]*B[j, k])
+    y[i] = sum[j](y.part1[j]*A[i, j])
 
 Leaves to the scheduler: recognising matrix products.
 """
@@ -20,7 +25,7 @@ from nablac.algebra.laws import ALL
 from nablac.algebra.rename import index_symbols
 from nablac.algebra.rewrite import rewrite
 from nablac.ir.equation import Equation, Program, Reduction
-from nablac.ir.functions import Access, Delta
+from nablac.ir.functions import Access, Delta, accesses
 from nablac.ir.tensor import Tensor
 
 NOMINAL = 64
@@ -63,7 +68,7 @@ def _apart(equation: Equation, taken: set[str]) -> list[Equation]:
         ranges = tuple((i, equation.ranges[i]) for i in equation.indices)
         body, _ = rewrite(outside * Access(name, *equation.indices), ALL)
         return [*made, Equation(equation.target, equation.indices, body, ranges, None, equation.origin)]
-    if len(groups) < 2:
+    if all(group.indices <= groups[0].indices for group in groups):  # one loop over the widest: nothing to gain
         return [equation]
     named = [_named(group, equation, taken, made) for group in groups]
     return made + _pairwise(equation, named, outside, taken)
@@ -81,25 +86,18 @@ def _without_repetition(equation: Equation) -> Equation:
 
 
 def _grouped(equation: Equation) -> tuple[Expr, list[_Group]]:
-    """The factors the sum does not run over (but numbers and extents), and the others by index set, supersets first."""
+    """The factors the sum does not run over (but numbers and extents), the others by index set, the widest first."""
     outside: Expr = S.One
     by_indices: dict[frozenset[Symbol], Expr] = {}
     for factor in equation.body.args:
         used = frozenset(index_symbols(factor))
-        if not used & set(equation.bound):
-            if used:
-                outside *= factor
-                continue
-            used = frozenset()
-        by_indices[used] = by_indices.get(used, S.One) * factor
-    plain = by_indices.pop(frozenset(), S.One)
-    groups: list[_Group] = []
-    for used in sorted(by_indices, key=lambda u: (-len(u), sorted(map(str, u)))):
-        host = next((n for n, g in enumerate(groups) if used <= g.indices), None)
-        if host is None:
-            groups.append(_Group(by_indices[used], used))
+        if used and not used & set(equation.bound):
+            outside *= factor
         else:
-            groups[host] = _Group(groups[host].factor * by_indices[used], groups[host].indices)
+            by_indices[used] = by_indices.get(used, S.One) * factor
+    plain = by_indices.pop(frozenset(), S.One)
+    order = sorted(by_indices, key=lambda u: (-len(u), sorted(map(str, u))))
+    groups = [_Group(by_indices[used], used) for used in order]
     if groups and plain != 1:
         groups[-1] = _Group(groups[-1].factor * plain, groups[-1].indices)
     return outside, groups
@@ -114,7 +112,7 @@ def _named(group: _Group, equation: Equation, taken: set[str], made: list[Equati
         if isinstance(group.factor / plain, Access):
             return group
     name = _fresh(equation.target, taken)
-    indices = tuple(i for i in (*equation.indices, *equation.bound) if i in group.indices)
+    indices = _as_read(group.factor, group.indices)
     ranges = tuple((i, equation.ranges[i]) for i in indices)
     made.append(Equation(name, indices, group.factor, ranges, None, equation.origin))
     return _Group(Access(name, *indices), group.indices)
@@ -124,23 +122,30 @@ def _pairwise(equation: Equation, groups: list[_Group], outside: Expr, taken: se
     if len(groups) == 2:
         return [equation.with_body(outside * groups[0].factor * groups[1].factor)]
     made: list[Equation] = []
-    order = (*equation.indices, *equation.bound)
-    for step, (a, b) in enumerate(_path(equation, groups)):
+    for a, b in _path(equation, groups):
         first, second = groups[a], groups[b]
         rest = [g for n, g in enumerate(groups) if n not in (a, b)]
         used = first.indices | second.indices
         later = frozenset().union(*(g.indices for g in rest), frozenset(equation.indices))
         last = not rest
-        indices = equation.indices if last else tuple(i for i in order if i in used & later)
-        bound = tuple(i for i in equation.bound if i in used and i not in indices)
+        wanted = equation.indices if last else _as_read(first.factor * second.factor, used & later)
+        bound = tuple(i for i in equation.bound if i in used and i not in wanted)
+        # a contraction lies as its target does, a mere product as its factors do
+        indices = tuple(i for i in (*equation.indices, *equation.bound) if i in wanted) if bound and not last else wanted
         body = first.factor * second.factor * (outside if last else 1)
         target = equation.target if last else _fresh(f"{equation.target}", taken)
         ranges = tuple((i, equation.ranges[i]) for i in (*indices, *bound))
         reduction = Reduction("sum", bound) if bound else None
         made.append(Equation(target, indices, body, ranges, reduction, equation.origin))
         groups = [*rest, _Group(Access(target, *indices), frozenset(indices))]
-        assert step < 1000
     return made
+
+
+def _as_read(factors: Expr, wanted: frozenset[Symbol]) -> tuple[Symbol, ...]:
+    """Indices in the order in which the widest elements have them, so that a part lies in memory as its factors do."""
+    elements = sorted(accesses(factors), key=lambda a: -len(a.indices))
+    found = dict.fromkeys(s for a in elements for i in a.indices for s in sorted(index_symbols(i), key=str))
+    return tuple(i for i in found if i in wanted)
 
 
 def _path(equation: Equation, groups: list[_Group]) -> list[tuple[int, ...]]:

@@ -6,7 +6,14 @@ derivative of its results.  Hessian-vector products are the one applied to the o
 Requires: single assignment, equations after what they read.
 Ensures: the old equations are untouched; the adjoint of A is named ``d_A``, the tangent ``t_A``.
 
-    L[i] = (a[i] - y[i])**2; loss = sum[i](L[i])   ->   d_L[i] = 1; d_a[i] = 2*(a[i] - y[i])*d_L[i]
+    >>> from nablac.ir.parse import parse_program
+    >>> from nablac.ir.text import print_equations
+    >>> p = parse_program({"a": "real[n]"}, ["L[i] = a[i]**2", "loss = sum[i](L[i])"], ["loss"])
+    >>> print(print_equations(reverse(p, "loss", ["a"]).program))
+    L[i] = a[i]**2
+    loss = sum[i](L[i])
+    d_L[i] = 1
+    d_a[i] = 2*a[i]*d_L[i]
 
 Leaves to others: removing what is not needed, merging trivial equations, stable spellings.
 """

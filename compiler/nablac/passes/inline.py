@@ -4,7 +4,11 @@ Requires: canonical program.
 Ensures: no equation but a result, or one that a reduction, a gather or several equations read, stands alone
 without need.
 
-    h[i, j] = t[i, j] + b[j]; a[i, j] = relu(h[i, j])   ->   a[i, j] = relu(t[i, j] + b[j])
+    >>> from nablac.ir.parse import parse_program
+    >>> from nablac.ir.text import print_equations
+    >>> lines = ["h[i,j] = t[i,j] + b[j]", "a[i,j] = relu(h[i,j])"]
+    >>> print(print_equations(inline(parse_program({"t": "real[n, 2]", "b": "real[2]"}, lines, ["a"]))))
+    a[i, j] = relu(t[i, j] + b[j])
 
 Leaves to the scheduler: values read by a reduction, which it computes in the same loops where it can.
 """

@@ -4,7 +4,13 @@ Requires: bodies at rest under the laws.
 Ensures: no two equations have the same meaning; no body holds another equation's body as a part; a transcendental
 function that two equations compute has an equation of its own.
 
-    p[i, j] = e[i, j]/s[i]; d[i, j] = 2*e[i, j]/s[i] - q[j]   ->   d[i, j] = 2*p[i, j] - q[j]
+    >>> from nablac.ir.parse import parse_program
+    >>> from nablac.ir.text import print_equations
+    >>> lines = ["p[i] = e[i]/s[i]", "d[i] = 2*e[i]/s[i] - q[i]"]
+    >>> p = parse_program({"e": "real[n]", "s": "real[n]", "q": "real[n]"}, lines, ["p", "d"])
+    >>> print(print_equations(share(p)))
+    p[i] = e[i]/s[i]
+    d[i] = 2*p[i] - q[i]
 
 Leaves to the scheduler: common subterms inside one loop body.
 """

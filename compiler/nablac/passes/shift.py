@@ -1,11 +1,19 @@
 """passes/shift: sums of exponentials that are divided by, or whose logarithm is taken, are shifted by their maximum.
 
-    s[i] = sum[k](exp(z[i, k]))   ->   m[i] = max[k](z[i, k]); s'[i] = sum[k](exp(z[i, k] - m[i]))
-
-and s[i] is read as exp(m[i])*s'[i], so that log(s) becomes m + log(s') and exp(z)/s becomes exp(z - m)/s'.
+s[i] = sum[k](exp(z[i, k])) becomes exp(m[i])*t[i] with t[i] = sum[k](exp(z[i, k] - m[i])), and is read so: log(s) is
+then m + log(t), and exp(z)/s is exp(z - m)/t.
 
 Requires: differentiation is over (the value does not depend on m, so its derivative need not see it).
 Ensures: in every quotient and logarithm of such a sum, each exponent is at most 0 for the largest term.
+
+    >>> from nablac.ir.parse import parse_program
+    >>> from nablac.ir.text import print_equations
+    >>> p = parse_program({"z": "real[n, 3]"}, ["s[i] = sum[k](exp(z[i,k]))", "L[i] = log(s[i])"], ["L"])
+    >>> print(print_equations(shift(p)))
+    s.max[i] = max[k](z[i, k])
+    s.scaled[i] = sum[k](exp(z[i, k] - s.max[i]))
+    L[i] = log(s.scaled[i]) + s.max[i]
+
 Leaves to others: sums that are only added and multiplied; the exponents of those overflow only where the value does.
 """
 

@@ -3,7 +3,12 @@
 Requires: stabilised bodies.
 Ensures: the operation count of no body grows.
 
-    sigmoid(u)*sigmoid(-u)   ->   sigmoid(u)*(1 - sigmoid(u))
+    >>> from nablac.ir.parse import parse_program
+    >>> from nablac.ir.text import print_equations
+    >>> print(print_equations(shorten(parse_program({"u": "real"}, ["d = sigmoid(u)*sigmoid(-u)"], ["d"]))))
+    d = sigmoid(u)*(1 - sigmoid(u))
+
+Leaves to others: every law that may fire earlier.
 """
 
 from __future__ import annotations

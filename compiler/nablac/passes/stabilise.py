@@ -3,7 +3,12 @@
 Requires: nothing; runs before differentiation and again after it.
 Ensures: no law of the tables fits any body, nor any body with the definitions it reads written out.
 
-    p[i] = 1/(1 + exp(-z[i])); L[i] = -log(p[i])   ->   p[i] = sigmoid(z[i]); L[i] = softplus(-z[i])
+    >>> from nablac.ir.parse import parse_program
+    >>> from nablac.ir.text import print_equations
+    >>> p = parse_program({"z": "real[n]"}, ["p[i] = 1/(1 + exp(-z[i]))", "L[i] = -log(p[i])"], ["L"])
+    >>> print(print_equations(stabilise(p)))
+    p[i] = sigmoid(z[i])
+    L[i] = softplus(-z[i])
 
 Leaves to ``shift`` the sums of exponentials, which need an equation of their own for the maximum.
 """
