@@ -131,7 +131,8 @@ def _pairwise(equation: Equation, groups: list[_Group], outside: Expr, taken: se
         wanted = equation.indices if last else _as_read(first.factor * second.factor, used & later)
         bound = tuple(i for i in equation.bound if i in used and i not in wanted)
         # a contraction lies as its target does, a mere product as its factors do
-        indices = tuple(i for i in (*equation.indices, *equation.bound) if i in wanted) if bound and not last else wanted
+        as_target = tuple(i for i in (*equation.indices, *equation.bound) if i in wanted)
+        indices = as_target if bound and not last else wanted
         body = first.factor * second.factor * (outside if last else 1)
         target = equation.target if last else _fresh(f"{equation.target}", taken)
         ranges = tuple((i, equation.ranges[i]) for i in (*indices, *bound))

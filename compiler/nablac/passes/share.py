@@ -123,7 +123,7 @@ def _name_costly(program: Program) -> Program:
                 named.add(key)  # the equation itself is that value
             elif len(set(users[key])) > 1 and key not in named:
                 named.add(key)
-                name = _fresh(f"{equation.target}.{_word(part.body)}", taken)
+                name = _fresh(f"{equation.target.removesuffix('.scaled')}.{_word(part.body)}", taken)
                 equations.append(replace(part, target=name))
                 tensors.append(Tensor(name, part.shape))
         equations.append(equation)
