@@ -6,7 +6,8 @@
 #   make lint        ruff
 #   make types       mypy --strict
 #   make generate    compile every example into generated/, and refresh the README's listings
-#   make bench       time the generated modules against PyTorch, and the compiler itself (installs PyTorch's CPU build)
+#   make bench       time the generated modules against PyTorch, and the compiler itself (installs PyTorch; options
+#                    for pip, such as the index of its CPU build, by TORCH='...')
 #   make compare     regenerate into a temporary directory and show how generated/ differs
 #   make setup       the environment alone: .venv with everything that the above need
 #   make clean       remove what these commands made, .venv too
@@ -20,7 +21,7 @@ BIN    := $(VENV)/bin
 RUNS   := runs
 EXAMPLES := $(wildcard examples/*.yaml)
 JOBS   ?= 2
-TORCH  ?= --extra-index-url https://download.pytorch.org/whl/cpu
+TORCH  ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-deep lint types generate bench compare clean

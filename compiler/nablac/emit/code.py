@@ -17,6 +17,7 @@ from nablac.emit.entries import UNPACK, Entry, EntryWriter, flat_offsets, sizes_
 from nablac.emit.gemms import imports_text, support_text
 from nablac.emit.kernels import Kernel, kernels, site_of
 from nablac.emit.printer import Printer
+from nablac.emit.shared import shared_nests
 from nablac.emit.stable import ORDER, helper_text, needed
 from nablac.ir.equation import Program
 from nablac.ir.tensor import Role
@@ -88,32 +89,41 @@ def emit_code(programs: Programs, numbers: Mapping[str, int] | None = None) -> C
     numbers = numbers or numbered(schedules.values())
     tell = Commentary(numbers)
     sites = {
-        (n, at): site_of(s, nest) for n, s in schedules.items() for at, nest in enumerate(s.nests) if not _inline(nest)
+        (n, at): site_of(s, nest) for n, s in schedules.items() for at, nest in enumerate(s.nests) if _called(n, nest)
     }
     printed = kernels(sites.values())
     functions = tuple(Function(k.name, tell.above(k), k.text) for k in printed)
     of_site = {id(site): kernel for kernel in printed for site in kernel.sites}
+    common = [name for name in schedules if name != "update"]
+    shared = shared_nests([schedules[name] for name in common], [memories[name] for name in common])
     entries: dict[str, Entry] = {}
-    for name, program in programs.items():
-        own = {at: site for (n, at), site in sites.items() if n == name}
+
+    def enter(name: str, source: str, program: Program, nests: range) -> None:
+        own = {at: site for (n, at), site in sites.items() if n == source}
         calls = {at: of_site[id(site)] for at, site in own.items()}
         offsets = _offsets(name, program, programs)
-        writer = EntryWriter(schedules[name], memories[name], offsets, own, calls, tell)
-        entries[name] = _entry(name, program, programs, writer)
+        writer = EntryWriter(schedules[source], memories[source], offsets, own, calls, tell, nests)
+        entries[name] = _entry(name, program, programs, writer, entries.get("forward"))
+
+    if shared:
+        enter("forward", "predict", programs.predict, range(shared))
+    for name, program in programs.items():
+        enter(name, name, program, range(shared if name in common else 0, len(schedules[name].nests)))
     helpers = _helpers(printed, entries, programs.predict.dtype)
     products = any(nest.is_product for s in schedules.values() for nest in s.nests)
-    shaped = _unpacked(programs.predict)
-    unpack = (Function(UNPACK, "", unpack_text(programs.predict, shaped)),) if shaped else ()
+    views = any("_view(" in e.text or f"{UNPACK}(" in e.text for e in entries.values())
+    unpacks = any(f"{UNPACK}(" in e.text for e in entries.values())
+    unpack = (Function(UNPACK, "", unpack_text(programs.predict)),) if unpacks else ()
     return Code(
         imports=needed(
             "\n".join([k.text for k in printed] + [e.text for e in entries.values()] + [h.text for h in helpers])
         ),
         helpers=helpers,
-        numba_imports=imports_text(products),
-        products=support_text(products),
+        numba_imports=imports_text(products) if views or products else "",
+        products=support_text(products) if views or products else "",
         kernels=functions + unpack,
         entries=tuple(Function(e.name, "", e.text) for e in entries.values()),
-        sizes=tuple(sizes_text(name, e) for name, e in entries.items() if name != "update"),
+        sizes=tuple(sizes_text(name, entries[name]) for name in common),
         numbers=numbers,
         signatures=entries,
         schedules=schedules,
@@ -133,8 +143,9 @@ def _scheduled(name: str, program: Program, programs: Programs) -> Schedule:
     return schedule(program, Homes(dict.fromkeys(program.results, Space.OUTPUT), wide))
 
 
-def _inline(nest: Nest) -> bool:
-    return nest.is_product or nest.is_scalar
+def _called(name: str, nest: Nest) -> bool:
+    """Whether a nest is a kernel of its own; those of the update stand in it."""
+    return name != "update" and not nest.is_product and not nest.is_scalar
 
 
 def _offsets(name: str, program: Program, programs: Programs) -> dict[str, Expr]:
@@ -151,50 +162,62 @@ def _offsets(name: str, program: Program, programs: Programs) -> dict[str, Expr]
 # --- entries ---------------------------------------------------------------------------------------------------------
 
 
-def _entry(name: str, program: Program, programs: Programs, w: EntryWriter) -> Entry:
+DOCS = {
+    "forward": "What the entries have in common, into work.",
+    "predict": "The outputs.",
+    "evaluate": "The loss and the metrics, into values.",
+    "gradient": "The loss; its gradient goes into grad, laid out as params.",
+}
+
+
+def _entry(name: str, program: Program, programs: Programs, w: EntryWriter, forward: Entry | None) -> Entry:
+    """An entry's text; ``forward`` is the function that computes its first nests, if there is one."""
     if name == "update":
         return _update_entry(program, w)
-    read = {n for nest in w.schedule.nests for n in nest.read}
+    read = w.read | set(forward.inputs if forward else ())
     inputs = tuple(t.name for t in program.having(Role.INPUT) if t.name in read)
     outputs = program.results if name == "predict" else ()
-    has_params = bool(program.having(Role.PARAM))
     w.take_extents()
     for word in inputs:
         w.names[word] = w.space.take(word)
     given = {o: w.space.take(o if w.schedule.buffers[o].shape else f"{o}_out") for o in outputs}
     w.names |= {o: text for o, text in given.items() if w.schedule.buffers[o].shape}
-    tail = {"predict": tuple(given.values()), "evaluate": ("values",), "gradient": ("grad",)}[name]
+    tail = {"predict": tuple(given.values()), "evaluate": ("values",), "gradient": ("grad",)}.get(name, ())
+    has_params = bool(program.having(Role.PARAM))
     arguments = (*(("params",) if has_params else ()), *(w.names[i] for i in inputs), *tail, "work", "iwork")
-    shaped = _unpacked(program)
-    if shaped:
-        w.unpack("params", {p: p for p in shaped})
-        if name == "gradient":
-            w.unpack("grad", {p: programs.gradient_of(p) for p in shaped})
-    for buffer in list(w.schedule.buffers.values()):
-        touched = buffer.name in read or any(buffer.name in n.written for n in w.schedule.nests)
-        if touched and (buffer.shape or buffer.space is Space.PARAM):
-            w.bind(buffer.name)
-    if name == "gradient":
-        _clear_missing(program, programs, w)
-    for at in range(len(w.schedule.nests)):
+    touched = w.touched
+    w.names |= {b: w.space.take(b) for b in (forward.returns if forward else ()) if b in touched}
+    _bind_all(name, program, programs, w)
+    if forward:
+        made = ", ".join(w.names.get(b, "_") for b in forward.returns)
+        w.lines.append(f"{made} = _forward({', '.join(w.names.get(a, a) for a in forward.arguments)})")
+    for at in w.nests:
         w.nest(at)
+    returns = _needed_later(w, programs) if name == "forward" else ()
+    w.lines += [f"return {', '.join(w.names[b] for b in returns)}"] if returns else []
     w.lines += _results(name, program, programs, w, given)
     w.bind_extents(inputs)
+    if name == "forward":
+        arguments = tuple(a for a in arguments if any(re.search(rf"\b{a}\b", line.partition("#")[0]) for line in w.lines))
     body = "\n".join(f"    {line}" for line in w.lines)
-    doc = {
-        "predict": "The outputs.",
-        "evaluate": "The loss and the metrics, into values.",
-        "gradient": "The loss; its gradient goes into grad, laid out as params.",
-    }[name]
-    text = f'@kernel\ndef _{name}({", ".join(arguments)}):\n    """{doc}"""\n{body}'
+    text = f'@kernel\ndef _{name}({", ".join(arguments)}):\n    """{DOCS[name]}"""\n{body}'
     sizes = (w.memory.reals.length, w.memory.integers.length)
     return Entry(f"_{name}", arguments, inputs, tuple(outputs), text, _extents(w.schedule), sizes)
 
 
-def _unpacked(program: Program) -> tuple[str, ...]:
-    """The parameters with axes, where they are enough to be unpacked by one call."""
-    shaped = tuple(t.name for t in program.having(Role.PARAM) if t.shape)
-    return shaped if len(shaped) > 2 else ()
+def _bind_all(name: str, program: Program, programs: Programs, w: EntryWriter) -> None:
+    """Names for all buffers that the function touches."""
+    shaped = [t.name for t in program.having(Role.PARAM) if t.shape]
+    w.unpack("params", shaped)
+    if name == "gradient":
+        w.unpack("grad", [programs.gradient_of(p) for p in shaped])
+    touched = w.touched
+    for buffer in list(w.schedule.buffers.values()):
+        if buffer.name in touched and (buffer.shape or buffer.space is Space.PARAM):
+            w.bind(buffer.name)
+    w.flush()
+    if name == "gradient":
+        _clear_missing(program, programs, w)
 
 
 def _extents(s: Schedule) -> tuple[str, ...]:
@@ -215,7 +238,10 @@ def _results(name: str, program: Program, programs: Programs, w: EntryWriter, gi
     if name == "predict":
         return [f"{given[r]}[()] = {w.names[r]}" for r in scalar] or ([] if w.lines else ["pass"])
     if name == "evaluate":
-        return [f"values[{at}] = {w.names[r]}" for at, r in enumerate((programs.loss, *programs.metrics))]
+        measured = [w.names[r] for r in (programs.loss, *programs.metrics)]
+        return [f"{', '.join(f'values[{at}]' for at in range(len(measured)))} = {', '.join(measured)}"]
+    if name == "forward":
+        return []
     stores = [f"grad[{w.sum(w.offsets[r])}] = {w.names[r]}" for r in scalar if r != programs.loss and r in w.offsets]
     return [*stores, f"return {w.names[programs.loss]}"]
 

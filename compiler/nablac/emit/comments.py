@@ -1,10 +1,12 @@
 """emit/comments: what the generated functions say of the equations they compute: number, text, rule, laws, cost.
 
-An equation is told in full where the module first computes it, and by its number from then on.
+An equation is told in full where the module first computes it, and by its number from then on; of products that
+differ in names alone the first is told in full.
 """
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,6 +25,7 @@ class Commentary:
     def __init__(self, numbers: Mapping[str, int]) -> None:
         self._numbers = numbers
         self._told: set[int] = set()
+        self._patterns: dict[str, int] = {}
 
     def number(self, equation: Equation) -> int:
         """The equation's number."""
@@ -38,6 +41,14 @@ class Commentary:
         """Whether the equation stands in full above."""
         return self.number(equation) in self._told
 
+    def like(self, equation: Equation) -> str:
+        """``(5) linear_2, as (1); 2*n ops`` where an equation differs from one told before in names alone, else ""."""
+        told = self._patterns.setdefault(_pattern(equation), self.number(equation))
+        if told == self.number(equation):
+            return ""
+        self._told.add(self.number(equation))
+        return f"{self.remark([equation])}, as ({told}); {_cost(equation)}"
+
     def lines(self, equations: Iterable[Equation]) -> list[str]:
         """The equations in full where they are new, the others by number."""
         lines: list[str] = []
@@ -52,11 +63,10 @@ class Commentary:
     def _full(self, equation: Equation) -> list[str]:
         self._told.add(self.number(equation))
         origin = equation.origin
-        facts = [origin.rule if origin.of is None else f"{origin.rule} of {origin.of}", *origin.laws]
-        facts.append(f"{print_expression(equation_operations(equation))} operations")
+        facts = [origin.rule if origin.of is None else f"{origin.rule} of {origin.of}", *origin.laws, _cost(equation)]
         head, tail = f"({self.number(equation)}) {print_equation(equation)}", "; ".join(facts)
-        if len(head) + len(tail) + 4 <= WIDTH - 6:
-            return [f"{head}    {tail}"]
+        if len(head) + len(tail) + 3 <= WIDTH:
+            return [f"{head}   {tail}"]
         wrapped = textwrap.wrap(head, WIDTH - 6, subsequent_indent="        ", break_long_words=False)
         return [*wrapped, *textwrap.wrap(tail, WIDTH - 6, initial_indent="    ", subsequent_indent="    ")]
 
@@ -70,6 +80,18 @@ class Commentary:
         if others:
             lines += textwrap.wrap(f"also {'; '.join(others)}", WIDTH - 6, subsequent_indent="    ")
         return "\n".join(f"# {line}" for line in lines)
+
+
+def _cost(equation: Equation) -> str:
+    return f"{print_expression(equation_operations(equation))} ops"
+
+
+def _pattern(equation: Equation) -> str:
+    """The equation's text with its tensors called by the order in which they come."""
+    text, names = print_equation(equation), sorted({equation.target, *equation.sources}, key=len, reverse=True)
+    found = re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, names))})(?![\w.])")
+    order = list(dict.fromkeys(found.findall(text)))
+    return found.sub(lambda match: f"t{order.index(match[0])}", text)
 
 
 def _runs(numbers: Sequence[int]) -> str:

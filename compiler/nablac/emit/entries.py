@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sympy
@@ -18,7 +18,7 @@ from sympy import Expr, Integer, Mul, Symbol
 from nablac.emit.comments import Commentary
 from nablac.emit.kernels import Kernel, Site, folded
 from nablac.emit.naming import NameSpace
-from nablac.emit.nests import bare, store_line
+from nablac.emit.nests import bare, nest_lines, store_line
 from nablac.emit.printer import Printer
 from nablac.errors import CompileError, InternalError
 from nablac.ir.equation import Program
@@ -27,8 +27,8 @@ from nablac.ir.tensor import Role
 from nablac.plan.loops import Gemm, Loop, Nest, Number, Operand, Pick, Schedule, Space, Store, walk
 from nablac.plan.memory import Memory, Spot
 
-UNPACK = "_parameters"
-"""The function that gives the parameters' views."""
+UNPACK, FEW = "_parameters", 3
+"""The function that gives the parameters' views, and how many of them are worth its call."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Entry:
     text: str
     extents: tuple[str, ...]
     sizes: tuple[Expr, Expr]
+    returns: tuple[str, ...] = ()
+    """The buffers whose arrays the function returns, where it computes what entries have in common."""
 
 
 @dataclass
@@ -54,7 +56,11 @@ class EntryWriter:
     sites: Mapping[int, Site]
     kernels: Mapping[int, Kernel]
     tell: Commentary
+    nests: range
+    """Which nests of the schedule this function computes."""
     lines: list[str] = field(default_factory=list)
+    views: list[str] = field(default_factory=list)
+    """The lines that make names for arrays, not yet among ``lines``."""
     names: dict[str, str] = field(default_factory=dict)
     loops: dict[str, str] = field(default_factory=dict)
 
@@ -67,6 +73,16 @@ class EntryWriter:
         self.spots: dict[str, Spot] = {
             s.buffer.name: s for a in (self.memory.reals, self.memory.integers) for s in a.spots
         }
+
+    @property
+    def read(self) -> set[str]:
+        """The buffers whose values the function uses."""
+        return {name for at in self.nests for name in self.schedule.nests[at].read}
+
+    @property
+    def touched(self) -> set[str]:
+        """The buffers that the function reads or writes."""
+        return self.read | {name for at in self.nests for name in self.schedule.nests[at].written}
 
     def take_extents(self) -> None:
         """Keep the names of extents for them."""
@@ -97,22 +113,35 @@ class EntryWriter:
         if buffer.space is Space.WORK:
             spot = self.spots[name]
             arena = "iwork" if buffer.number is Number.INT else "work"
-            self.lines.append(f"{self.names[name]} = {self.view(arena, spot.offset, buffer.shape)}")
+            self.views.append(f"{self.names[name]} = {self.view(arena, spot.offset, buffer.shape)}")
         elif buffer.space in (Space.PARAM, Space.GRAD, Space.STATE):
             arena = {Space.PARAM: "params", Space.GRAD: "grad", Space.STATE: "state"}[buffer.space]
             text = self.view(arena, self.offsets[name], buffer.shape)
-            self.lines.append(f"{self.names[name]} = {text}")
+            self.views.append(f"{self.names[name]} = {text}")
 
-    def unpack(self, arena: str, names: Mapping[str, str]) -> None:
-        """The parameters in ``arena`` (params or grad) by one call; ``names`` maps each to the buffer it is here."""
-        used = [buffer if buffer in self.schedule.buffers else None for buffer in names.values()]
+    def flush(self) -> None:
+        """The views' lines, two in one where they fit."""
+        while self.views:
+            pair = [line.split(" = ") for line in self.views[:2]]
+            line = " = ".join(map(", ".join, zip(*pair, strict=True)))
+            if len(line) > 116:
+                line, pair = self.views[0], pair[:1]
+            self.lines.append(line)
+            del self.views[: len(pair)]
+
+    def unpack(self, arena: str, names: Sequence[str]) -> None:
+        """The views of ``arena`` (params or grad) by one call, if it is worth one; ``names`` calls them as here."""
+        touched = self.touched
+        used = [name if name in touched else None for name in names]
+        if len(names) < FEW or len([name for name in used if name]) < FEW:
+            return
         for buffer in filter(None, used):
             self.names[buffer] = self.space.take(buffer)
         told = ", ".join(self.names[buffer] if buffer else "_" for buffer in used)
-        if len(told) + len(arena) < 90:
+        if len(told) + len(arena) < 98:
             self.lines.append(f"{told} = {UNPACK}({arena})")
         else:
-            wrapped = textwrap.wrap(f"{told},", 108)
+            wrapped = textwrap.wrap(f"{told},", 110)
             self.lines += ["(", *(f"    {line}" for line in wrapped), f") = {UNPACK}({arena})"]
 
     def view(self, arena: str, offset: Expr, shape: tuple[Expr, ...]) -> str:
@@ -127,14 +156,19 @@ class EntryWriter:
         return self.printer.integer(sympy.expand(e))
 
     def nest(self, at: int) -> None:
-        """The lines of one nest: a call, a product, or named scalars."""
+        """The lines of one nest: a product, named scalars, a call; where no kernel is printed for it, its loops."""
         nest = self.schedule.nests[at]
         if nest.is_product:
             self._product(nest)
         elif nest.is_scalar:
             self._scalars(nest)
-        else:
+        elif at in self.sites:
             self._call(self.sites[at], self.kernels[at])
+        else:
+            for name in nest.written:
+                self._name(name)
+            self.lines += [f"# {line}" for line in self.tell.lines(nest.equations)]
+            self.lines += nest_lines(nest.body, self.printer, self.schedule.buffers, {})
 
     def _scalars(self, nest: Nest) -> None:
         for s in walk(nest.body):
@@ -161,21 +195,22 @@ class EntryWriter:
             self._name(name)
         given = ", ".join(self.names[r] for r in signature.returns)
         call = f"{given} = " if given else ""
-        self.remarked(f"{call}{kernel.name}({', '.join(arguments)})", site.nest)
+        self.remarked(f"{call}{kernel.name}({', '.join(arguments)})", self.tell.remark(site.nest.equations))
 
-    def remarked(self, line: str, nest: Nest) -> None:
-        """A line with the numbers of its equations behind it, or above it where they do not fit."""
-        remark = f"# {self.tell.remark(nest.equations)}"
-        if len(line) + len(remark) + 6 <= 120:
-            self.lines.append(f"{line}  {remark}")
+    def remarked(self, line: str, remark: str) -> None:
+        """A call with a remark behind it, or above it where that does not fit."""
+        if len(line) + len(remark) + 8 <= 120:
+            self.lines.append(f"{line}  # {remark}")
             return
         head, _, arguments = line.partition("(")
-        self.lines.append(remark)
+        self.lines.append(f"# {remark}")
         self.lines += folded(head, arguments.removesuffix(")").split(", "), ")").splitlines()
 
     def _product(self, nest: Nest) -> None:
-        told = all(map(self.tell.is_told, nest.equations))
-        self.lines += [] if told else [f"# {line}" for line in self.tell.lines(nest.equations)]
+        remark = ""
+        for equation in nest.equations:  # there is one
+            remark = self.tell.remark([equation]) if self.tell.is_told(equation) else self.tell.like(equation)
+        self.lines += [] if remark else [f"# {line}" for line in self.tell.lines(nest.equations)]
         body, margin = nest.body, ""
         while isinstance(body[0], Loop):
             loop = body[0]
@@ -189,8 +224,8 @@ class EntryWriter:
         right += ".T" if gemm.form[1] == "T" else ""
         scale = "" if gemm.scale == 1 else f", {bare(self.printer.real(gemm.scale))}"
         line = f"{margin}_gemm({left}, {right}, {target}{scale})"
-        if told:
-            self.remarked(line, nest)
+        if remark:
+            self.remarked(line, remark)
         else:
             self.lines.append(line)
 
@@ -214,16 +249,23 @@ class EntryWriter:
         return f"{text}.reshape(({self.sum(rows)}, {self.sum(columns)}))"
 
 
-def unpack_text(program: Program, names: tuple[str, ...]) -> str:
-    """The function that gives views of the parameters, which have axes."""
-    offsets = flat_offsets(program, tuple(t.name for t in program.having(Role.PARAM)))
-    lines = []
-    for name in names:
-        shape = program.declared[name].shape
-        lengths = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
-        lines.append(f"        _view(flat, {offsets[name]}, ({lengths})),  # {name}")
-    body = "\n".join(lines)
+def unpack_text(program: Program) -> str:
+    """The function that gives views of the parameters that have axes."""
+    parameters = program.having(Role.PARAM)
+    offsets = flat_offsets(program, tuple(t.name for t in parameters))
+    views = []
+    for t in parameters:
+        lengths = ", ".join(map(str, t.shape)) + ("," if len(t.shape) == 1 else "")
+        views += [f"_view(flat, {offsets[t.name]}, ({lengths}))"] if t.shape else []
+    body = "\n".join(f"        {line}" for line in packed(views, 112))
     return f'@kernel\ndef {UNPACK}(flat):\n    """Views of params or grad."""\n    return (\n{body}\n    )'
+
+
+def packed(parts: Sequence[str], width: int) -> list[str]:
+    """The parts with commas behind them, as many on a line as fit."""
+    text = " ".join(f"{part},".replace(" ", "\0") for part in parts)
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return [line.replace("\0", " ") for line in lines]
 
 
 def sizes_text(name: str, entry: Entry) -> str:

@@ -153,17 +153,18 @@ def _kernel(sites: tuple[Site, ...], functions: NameSpace) -> Kernel:
     for name in (*signature.arrays, *signature.scalars):
         names[name] = space.take(stem(name))
     sizes: dict[Expr, str] = {}
-    heads: list[str] = []
+    shown: dict[tuple[int, int], str] = {}
     passed: list[int] = []
     for at, e in enumerate(signature.extents):
         if isinstance(e, Integer) and all(s.signature.extents[at] == e for s in sites):
             continue
         sizes[e] = str(e) if isinstance(e, Symbol) else space.take(_size_name(first.nest, e))
-        shown = signature.shown_by[at]
-        if shown is None:
+        place = signature.shown_by[at]
+        if place is None:
             passed.append(at)
         else:
-            heads.append(f"{sizes[e]} = {names[signature.arrays[shown[0]]]}.shape[{shown[1]}]")
+            shown[place] = sizes[e]
+    heads = _heads(shown, [(names[a], len(first.schedule.buffers[a].shape)) for a in signature.arrays])
     arguments = [names[a] for a in (*signature.arrays, *signature.scalars)]
     arguments += [sizes[signature.extents[at]] for at in passed]
     lines = _body(first, names, sizes)
@@ -171,6 +172,19 @@ def _kernel(sites: tuple[Site, ...], functions: NameSpace) -> Kernel:
     name = "_" + functions.take(f"compute_{_kernel_name(first)}")
     body = "\n".join(f"    {line}" for line in (*heads, *lines, *returned))
     return Kernel(name, f"@kernel\n{folded(f'def {name}', arguments, '):')}\n{body}", sites, tuple(passed))
+
+
+def _heads(shown: Mapping[tuple[int, int], str], arrays: Sequence[tuple[str, int]]) -> list[str]:
+    """The lines that read extents off shapes; ``arrays`` gives each array's name and how many axes it has."""
+    heads = []
+    for at in dict.fromkeys(array for array, _ in shown):
+        name, axes = arrays[at]
+        sizes = {axis: size for (array, axis), size in shown.items() if array == at}
+        if len(sizes) == axes > 1:
+            heads.append(f"{', '.join(sizes[axis] for axis in range(axes))} = {name}.shape")
+        else:
+            heads += [f"{sizes[axis]} = {name}.shape[{axis}]" for axis in sorted(sizes)]
+    return heads
 
 
 def folded(head: str, arguments: Sequence[str], end: str) -> str:

@@ -97,6 +97,7 @@ def lower(
         preparation=tables.preparation(model),
         kernels=_kernels(code, {t.name: t for t in inputs}),
         numpy_functions=numpy_text,
+        products=code.products,
         train_arguments=_folded(_train_arguments(list(named.values()), [named[name] for name in gathered])),
         gather=_gather([(named[name], model.program.declared[name]) for name in gathered]),
         gathered=tables.literal(gathered),
@@ -167,14 +168,11 @@ def batched_inputs(program: Program) -> tuple[str, ...]:
 
 
 def _kernels(code: Code, inputs: Mapping[str, Tensor]) -> str:
-    """Helpers, products, kernels, entries and the sizes of their working memory, in reading order."""
+    """Helpers, kernels, entries and the sizes of their working memory, in reading order."""
     parts = [_function(f) for f in (*code.helpers, *code.kernels, *code.entries)]
     parts += [_sizes(text, entry, inputs) for text in code.sizes for entry in code.signatures.values()
               if text.startswith(f"def _sizes{entry.name}(")]  # fmt: skip
     text = "\n\n\n".join(parts)
-    if code.products:
-        products = re.sub(r"\n{3,}", "\n\n", textwrap.indent(code.products, "    "))
-        text = f"if numba:  # what follows is written for its compiler\n{products}\n\n\n{text}"
     for function in code.kernels:
         if function.name in OWN:
             text = re.sub(rf"\b{function.name}\b(?=\()", f"{function.name}_kernel", text)

@@ -41,6 +41,8 @@ class ModelView:
     # the kernels, and the forward equations in NumPy
     kernels: str
     numpy_functions: str
+    # what the kernels stand on, at the module's end
+    products: str
     # the native loop over steps
     train_arguments: str
     gather: str

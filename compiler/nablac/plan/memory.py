@@ -1,7 +1,7 @@
 """plan/memory: which buffers share memory.  One arena of reals, one of integers, nothing allocated inside a step.
 
 A buffer lives from the nest that first writes it to the last that reads it.  Sizes depend on extents known only at
-run time, so an arena is cut into regions, one a monomial (1, n, n*m, ...), and inside a region buffers are placed
+run time, so an arena is cut into regions, one a monomial (n, n*m, ..., 1), and inside a region buffers are placed
 first-fit by their coefficients: what does not overlap for one n overlaps for none.
 """
 
@@ -76,7 +76,7 @@ def _arena(used: Iterable[tuple[Buffer, int, int]]) -> Arena:
         region.append((buffer, _fit(region, size, first, last), size, first, last))
     spots: list[Spot] = []
     start: Expr = S.Zero
-    for monomial in sorted(regions, key=lambda m: (m != 1, default_sort_key(m))):
+    for monomial in sorted(regions, key=lambda m: (m == 1, default_sort_key(m))):
         region = regions[monomial]
         spots += [
             Spot(buffer, start + offset * monomial, size * monomial, first, last)
