@@ -17,26 +17,27 @@ from nablac.ir.tensor import Role
 
 HEAD = '''"""Functions under test."""
 
+import numba
 import numpy as np
-from numba import njit
 {imports}
 
 real = np.{dtype}
-kernel = njit(cache={cache}, nogil=True, error_model="numpy", fastmath={{"contract", "reassoc", "nsz", "arcp", "afn"}})
+flags = {{"contract", "reassoc", "nsz", "arcp", "afn"}}
+kernel = numba.njit(cache={cache}, nogil=True, error_model="numpy", fastmath=flags)
 '''
 
 
 def functions_text(code: Code) -> str:
     """Helpers, kernels, entries and sizes."""
     parts = ["\n".join(filter(None, (f.comment, f.text))) for f in (*code.helpers, *code.kernels, *code.entries)]
-    return "\n\n\n".join([*parts, *code.sizes]) + "\n"
+    return "\n\n\n".join([*parts, code.sizes]) + "\n"
 
 
 def module_text(code: Code, dtype: str, cache: bool = False) -> str:
     """The module that the functions need around them, and they."""
     imports = f"from math import {', '.join(code.imports)}\n" if code.imports else ""
     head = HEAD.format(imports=imports + code.numba_imports, dtype=dtype, cache=cache)
-    return "\n\n\n".join([head, code.products, functions_text(code)])
+    return "\n\n\n".join([head, functions_text(code), code.products])
 
 
 def build(programs: Programs, path: Path, cache: bool = False) -> tuple[ModuleType, Code]:
@@ -104,7 +105,7 @@ def call(
     }
     strict = Strict if isinstance(module, SimpleNamespace) else np.ndarray
     extents = {str(e): s for t in program.having(Role.INPUT) for e, s in zip(t.shape, given[t.name].shape, strict=True)}
-    sizes = getattr(module, f"_sizes_{name}")(*(extents[e] for e in entry.extents))
+    sizes = module._sizes(name, **{e: extents[e] for e in entry.extents})
     work, iwork = np.full(sizes[0], np.nan, real).view(strict), np.full(sizes[1], -99, np.int64).view(strict)
     inputs = [given[i].view(strict) if given[i].ndim else given[i][()] for i in entry.inputs]
     start = [flat.view(strict)] if params else []

@@ -109,16 +109,8 @@ def _update(params, grad, state, lr, t):
         params[p] -= lr * state[p]
 
 
-def _sizes_predict(n):
-    return 0, 0
-
-
-def _sizes_evaluate(n):
-    return 3 * n, 0
-
-
-def _sizes_gradient(n):
-    return 0, 0
+def _sizes(entry, n):
+    return (3 * n if entry == "evaluate" else 0), 0
 '''
 
 CIRCUIT = """
@@ -147,15 +139,7 @@ def _update(params, grad, state, lr, t):
         params[p] -= lr * grad[p]
 
 
-def _sizes_predict():
-    return 0, 0
-
-
-def _sizes_evaluate():
-    return 0, 0
-
-
-def _sizes_gradient():
+def _sizes(entry):
     return 0, 0
 """
 
@@ -226,7 +210,7 @@ def view_of(given: Model, kernels: str) -> ModelView:
         inputs = tuple(t.name for t in given.program.having(Role.INPUT) if name != "predict" or t.name == "x")
         entries[name] = Entry(f"_{name}", (), inputs, (), "", (), (S.Zero, S.Zero))
     text = Function("", "", kernels.strip())
-    code = Code((), (), "", "", (text,), (), (), compiled.numbers, entries, {}, {})
+    code = Code((), (), "", "", (text,), (), "", compiled.numbers, entries, {}, {})
     formulas = header.formulas(compiled.programs, compiled.numbers)
     return lower(given, compiled.programs, code, "0.1.0", formulas)
 

@@ -1,4 +1,4 @@
-"""Whole generated modules made to run: by Numba, or kernels and all as plain Python, which is slower and starts at once."""
+"""Whole generated modules made to run: by Numba, or as plain Python, which starts at once."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def on_numpy(module: ModuleType, params: Any, **inputs: Any) -> dict[str, Any]:
 
 def _view(arena: Any, start: int, shape: tuple[int, ...]) -> Any:
     size = math.prod(shape)
-    assert 0 <= start and start + size <= arena.size, "a view leaves its arena"
+    assert start >= 0 and start + size <= arena.size, "a view leaves its arena"
     return arena[start : start + size].reshape(shape).view(Strict)
 
 

@@ -7,7 +7,7 @@ what the module has to import.  It writes no file and knows no template.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sympy import Expr, Integer, Mul, S
@@ -16,15 +16,20 @@ from nablac.emit.comments import Commentary, numbered
 from nablac.emit.entries import UNPACK, Entry, EntryWriter, flat_offsets, sizes_text, unpack_text
 from nablac.emit.gemms import imports_text, support_text
 from nablac.emit.kernels import Kernel, kernels, site_of
+from nablac.emit.nests import indented
 from nablac.emit.printer import Printer
-from nablac.emit.shared import shared_nests
+from nablac.emit.shared import handed_on, shared_nests
 from nablac.emit.stable import ORDER, helper_text, needed
 from nablac.ir.equation import Program
 from nablac.ir.tensor import Role
 from nablac.plan.inplace import inplace
-from nablac.plan.loops import Nest, Schedule, Space
+from nablac.plan.loops import Nest, Number, Schedule, Space
 from nablac.plan.memory import Memory, plan_memory
 from nablac.plan.schedule import Homes, schedule
+
+
+SHORT = 4
+"""So many lines of a nest that nothing else shares stand in the entry itself."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,8 @@ class Code:
     """Intrinsics for Numba (views, matrix products), to be run only where Numba is."""
     kernels: tuple[Function, ...]
     entries: tuple[Function, ...]
-    sizes: tuple[str, ...]
-    """``def _sizes_predict(n)`` and the like."""
+    sizes: str
+    """``def _sizes(entry, n)``: how long the working memory of an entry is."""
     numbers: Mapping[str, int]
     """The number of each equation's text."""
     signatures: Mapping[str, Entry]
@@ -91,24 +96,26 @@ def emit_code(programs: Programs, numbers: Mapping[str, int] | None = None) -> C
     sites = {
         (n, at): site_of(s, nest) for n, s in schedules.items() for at, nest in enumerate(s.nests) if _called(n, nest)
     }
-    printed = kernels(sites.values())
+    printed = [k for k in kernels(sites.values()) if not _inline(k)]
     functions = tuple(Function(k.name, tell.above(k), k.text) for k in printed)
     of_site = {id(site): kernel for kernel in printed for site in kernel.sites}
     common = [name for name in schedules if name != "update"]
-    shared = shared_nests([schedules[name] for name in common], [memories[name] for name in common])
+    alike = [schedules[name] for name in common]
+    shared = shared_nests(alike, [memories[name] for name in common])
     entries: dict[str, Entry] = {}
 
-    def enter(name: str, source: str, program: Program, nests: range) -> None:
-        own = {at: site for (n, at), site in sites.items() if n == source}
+    def enter(name: str, source: str, nests: range, returns: tuple[str, ...] = ()) -> None:
+        program = dict(programs.items())[source]
+        own = {at: site for (n, at), site in sites.items() if n == source and id(site) in of_site}
         calls = {at: of_site[id(site)] for at, site in own.items()}
         offsets = _offsets(name, program, programs)
-        writer = EntryWriter(schedules[source], memories[source], offsets, own, calls, tell, nests)
+        writer = EntryWriter(schedules[source], memories[source], offsets, own, calls, tell, nests, returns)
         entries[name] = _entry(name, program, programs, writer, entries.get("forward"))
 
     if shared:
-        enter("forward", "predict", programs.predict, range(shared))
-    for name, program in programs.items():
-        enter(name, name, program, range(shared if name in common else 0, len(schedules[name].nests)))
+        enter("forward", "predict", range(shared), handed_on(alike, shared))
+    for name, s in schedules.items():
+        enter(name, name, range(shared if name in common else 0, len(s.nests)))
     helpers = _helpers(printed, entries, programs.predict.dtype)
     products = any(nest.is_product for s in schedules.values() for nest in s.nests)
     views = any("_view(" in e.text or f"{UNPACK}(" in e.text for e in entries.values())
@@ -123,7 +130,7 @@ def emit_code(programs: Programs, numbers: Mapping[str, int] | None = None) -> C
         products=support_text(products) if views or products else "",
         kernels=functions + unpack,
         entries=tuple(Function(e.name, "", e.text) for e in entries.values()),
-        sizes=tuple(sizes_text(name, entries[name]) for name in common),
+        sizes=sizes_text({name: entries[name] for name in common}),
         numbers=numbers,
         signatures=entries,
         schedules=schedules,
@@ -141,6 +148,13 @@ def _scheduled(name: str, program: Program, programs: Programs) -> Schedule:
         return inplace(schedule(program), programs.updates)
     wide = (programs.loss, *programs.metrics)
     return schedule(program, Homes(dict.fromkeys(program.results, Space.OUTPUT), wide))
+
+
+def _inline(k: Kernel) -> bool:
+    """Whether a nest's lines stand in the entry: it is short, nothing else shares it, all it reads has the dtype."""
+    (site, *others), buffers = k.sites, k.sites[0].schedule.buffers
+    wide = any(buffers[name].number is Number.WIDE for name in site.signature.scalars)
+    return not others and not wide and k.length <= SHORT
 
 
 def _called(name: str, nest: Nest) -> bool:
@@ -163,7 +177,7 @@ def _offsets(name: str, program: Program, programs: Programs) -> dict[str, Expr]
 
 
 DOCS = {
-    "forward": "What the entries have in common, into work.",
+    "forward": "What the entries have in common.",
     "predict": "The outputs.",
     "evaluate": "The loss and the metrics, into values.",
     "gradient": "The loss; its gradient goes into grad, laid out as params.",
@@ -182,6 +196,7 @@ def _entry(name: str, program: Program, programs: Programs, w: EntryWriter, forw
         w.names[word] = w.space.take(word)
     given = {o: w.space.take(o if w.schedule.buffers[o].shape else f"{o}_out") for o in outputs}
     w.names |= {o: text for o, text in given.items() if w.schedule.buffers[o].shape}
+    w.names |= {r: f"values[{at}]" for at, r in enumerate(_measured(programs)) if name == "evaluate" and w.returned(r)}
     tail = {"predict": tuple(given.values()), "evaluate": ("values",), "gradient": ("grad",)}.get(name, ())
     has_params = bool(program.having(Role.PARAM))
     arguments = (*(("params",) if has_params else ()), *(w.names[i] for i in inputs), *tail, "work", "iwork")
@@ -193,16 +208,15 @@ def _entry(name: str, program: Program, programs: Programs, w: EntryWriter, forw
         w.lines.append(f"{made} = _forward({', '.join(w.names.get(a, a) for a in forward.arguments)})")
     for at in w.nests:
         w.nest(at)
-    returns = _needed_later(w, programs) if name == "forward" else ()
-    w.lines += [f"return {', '.join(w.names[b] for b in returns)}"] if returns else []
+    w.lines += [f"return {', '.join(w.names[b] for b in w.returns)}"] if w.returns else []
     w.lines += _results(name, program, programs, w, given)
     w.bind_extents(inputs)
     if name == "forward":
         arguments = tuple(a for a in arguments if any(re.search(rf"\b{a}\b", line.partition("#")[0]) for line in w.lines))
-    body = "\n".join(f"    {line}" for line in w.lines)
+    body = indented(w.lines)
     text = f'@kernel\ndef _{name}({", ".join(arguments)}):\n    """{DOCS[name]}"""\n{body}'
     sizes = (w.memory.reals.length, w.memory.integers.length)
-    return Entry(f"_{name}", arguments, inputs, tuple(outputs), text, _extents(w.schedule), sizes)
+    return Entry(f"_{name}", arguments, inputs, tuple(outputs), text, _told(program, inputs), sizes, w.returns)
 
 
 def _bind_all(name: str, program: Program, programs: Programs, w: EntryWriter) -> None:
@@ -220,9 +234,13 @@ def _bind_all(name: str, program: Program, programs: Programs, w: EntryWriter) -
         _clear_missing(program, programs, w)
 
 
-def _extents(s: Schedule) -> tuple[str, ...]:
-    used = {str(x) for b in s.buffers.values() for e in b.shape for x in e.free_symbols}
-    return tuple(sorted(used))
+def _told(program: Program, inputs: Iterable[str]) -> tuple[str, ...]:
+    """The named extents that the inputs' shapes tell."""
+    return tuple(sorted({str(e) for name in inputs for e in program.declared[name].shape if not e.is_Integer}))
+
+
+def _measured(programs: Programs) -> tuple[str, ...]:
+    return (programs.loss, *programs.metrics)
 
 
 def _clear_missing(program: Program, programs: Programs, w: EntryWriter) -> None:
@@ -238,8 +256,9 @@ def _results(name: str, program: Program, programs: Programs, w: EntryWriter, gi
     if name == "predict":
         return [f"{given[r]}[()] = {w.names[r]}" for r in scalar] or ([] if w.lines else ["pass"])
     if name == "evaluate":
-        measured = [w.names[r] for r in (programs.loss, *programs.metrics)]
-        return [f"{', '.join(f'values[{at}]' for at in range(len(measured)))} = {', '.join(measured)}"]
+        pairs = [(f"values[{at}]", w.names[r]) for at, r in enumerate(_measured(programs))]
+        left = [pair for pair in pairs if pair[0] != pair[1]]
+        return [" = ".join(map(", ".join, zip(*left, strict=True)))] if left else []
     if name == "forward":
         return []
     stores = [f"grad[{w.sum(w.offsets[r])}] = {w.names[r]}" for r in scalar if r != programs.loss and r in w.offsets]
@@ -258,14 +277,16 @@ def _update_entry(program: Program, w: EntryWriter) -> Entry:
         w.names[name] = name
         w.space.taken.add(name)
     w.take_extents()
-    extent = program.declared[flat[0]].shape[0]
     for t in program.having(Role.STATE):
         w.bind(t.name)
-    for at in range(len(w.schedule.nests)):
+    w.flush()
+    extent = program.declared[flat[0]].shape[0]
+    w.sizes |= {} if w.lines else {extent: "params.size"}  # nothing else needs a name for it
+    for at in w.nests:
         w.nest(at)
-    if not isinstance(extent, Integer) and any(re.search(rf"\b{extent}\b", line) for line in w.lines):
+    if not isinstance(extent, Integer) and any(re.search(rf"\b{extent}\b", line.partition("#")[0]) for line in w.lines):
         w.lines.insert(0, f"{extent} = params.size")
-    body = "\n".join(f"    {line}" for line in w.lines)
+    body = indented(w.lines)
     text = f'@kernel\ndef _update({", ".join(arguments)}):\n    """One step of the optimizer, in place."""\n{body}'
     return Entry("_update", arguments, (), (), text, (), (S.Zero, S.Zero))
 

@@ -63,7 +63,8 @@ class Commentary:
     def _full(self, equation: Equation) -> list[str]:
         self._told.add(self.number(equation))
         origin = equation.origin
-        facts = [origin.rule if origin.of is None else f"{origin.rule} of {origin.of}", *origin.laws, _cost(equation)]
+        rule = origin.rule if origin.of is None else f"{origin.rule} of {origin.of}"
+        facts = [*([] if rule == "forward" else [rule]), *origin.laws, _cost(equation)]
         head, tail = f"({self.number(equation)}) {print_equation(equation)}", "; ".join(facts)
         if len(head) + len(tail) + 3 <= WIDTH:
             return [f"{head}   {tail}"]
@@ -78,7 +79,11 @@ class Commentary:
         others.pop(self.remark(first), None)
         self._told |= {self.number(e) for s in kernel.sites for e in s.nest.equations}
         if others:
-            lines += textwrap.wrap(f"also {'; '.join(others)}", WIDTH - 6, subsequent_indent="    ")
+            also = f"also {'; '.join(others)}"
+            if len(lines) == 1 and len(lines[0]) + len(also) + 2 <= WIDTH:
+                lines = [f"{lines[0]}; {also}"]
+            else:
+                lines += textwrap.wrap(also, WIDTH - 6, subsequent_indent="    ")
         return "\n".join(f"# {line}" for line in lines)
 
 

@@ -17,7 +17,7 @@ from sympy import Expr, Integer, Mul, Symbol
 
 from nablac.emit.comments import Commentary
 from nablac.emit.kernels import Kernel, Site, folded
-from nablac.emit.naming import NameSpace
+from nablac.emit.naming import NameSpace, stem
 from nablac.emit.nests import bare, nest_lines, store_line
 from nablac.emit.printer import Printer
 from nablac.errors import CompileError, InternalError
@@ -58,6 +58,10 @@ class EntryWriter:
     tell: Commentary
     nests: range
     """Which nests of the schedule this function computes."""
+    returns: tuple[str, ...] = ()
+    """The buffers that it hands on to the entries that call it."""
+    sizes: dict[Expr, str] = field(default_factory=dict)
+    """How extents are called that no name is made for."""
     lines: list[str] = field(default_factory=list)
     views: list[str] = field(default_factory=list)
     """The lines that make names for arrays, not yet among ``lines``."""
@@ -68,7 +72,9 @@ class EntryWriter:
         self.space = NameSpace()
         buffers = self.schedule.buffers
         self.printer = Printer(
-            self.schedule.dtype, lambda a: (self.names[a.tensor], buffers[a.tensor].number), lambda s: str(s.name)
+            self.schedule.dtype,
+            lambda a: (self.names[a.tensor], buffers[a.tensor].number),
+            lambda s: str(s.name) if s.is_positive else self.loop_name(s),
         )
         self.spots: dict[str, Spot] = {
             s.buffer.name: s for a in (self.memory.reals, self.memory.integers) for s in a.spots
@@ -83,6 +89,10 @@ class EntryWriter:
     def touched(self) -> set[str]:
         """The buffers that the function reads or writes."""
         return self.read | {name for at in self.nests for name in self.schedule.nests[at].written}
+
+    def returned(self, name: str) -> bool:
+        """Whether a scalar comes out of a kernel and is not used here."""
+        return name not in self.read and any(name in site.signature.returns for site in self.sites.values())
 
     def take_extents(self) -> None:
         """Keep the names of extents for them."""
@@ -167,8 +177,10 @@ class EntryWriter:
         else:
             for name in nest.written:
                 self._name(name)
-            self.lines += [f"# {line}" for line in self.tell.lines(nest.equations)]
-            self.lines += nest_lines(nest.body, self.printer, self.schedule.buffers, {})
+            told = all(map(self.tell.is_told, nest.equations))
+            remarks = [f"{self.tell.remark(nest.equations)}, as above"] if told else self.tell.lines(nest.equations)
+            self.lines += [f"# {remark}" for remark in remarks]
+            self.lines += nest_lines(nest.body, self.printer, self.schedule.buffers, self.sizes)
 
     def _scalars(self, nest: Nest) -> None:
         for s in walk(nest.body):
@@ -181,7 +193,7 @@ class EntryWriter:
 
     def _name(self, name: str) -> None:
         if name not in self.names:
-            self.names[name] = self.space.take(name)
+            self.names[name] = self.space.take(stem(name) if "#" in name else name)
 
     def _call(self, site: Site, kernel: Kernel) -> None:
         signature = site.signature
@@ -195,15 +207,17 @@ class EntryWriter:
             self._name(name)
         given = ", ".join(self.names[r] for r in signature.returns)
         call = f"{given} = " if given else ""
-        self.remarked(f"{call}{kernel.name}({', '.join(arguments)})", self.tell.remark(site.nest.equations))
+        told = self.tell.remark(site.nest.equations)
+        self.remarked(f"{call}{kernel.name}({', '.join(arguments)})", told, told[: told.rindex(")") + 1])
 
-    def remarked(self, line: str, remark: str) -> None:
-        """A call with a remark behind it, or above it where that does not fit."""
-        if len(line) + len(remark) + 8 <= 120:
-            self.lines.append(f"{line}  # {remark}")
-            return
+    def remarked(self, line: str, *remarks: str) -> None:
+        """A call with the first remark behind it that fits, or else with the first above it."""
+        for remark in remarks:
+            if len(line) + len(remark) + 8 <= 120:
+                self.lines.append(f"{line}  # {remark}")
+                return
         head, _, arguments = line.partition("(")
-        self.lines.append(f"# {remark}")
+        self.lines.append(f"# {remarks[0]}")
         self.lines += folded(head, arguments.removesuffix(")").split(", "), ")").splitlines()
 
     def _product(self, nest: Nest) -> None:
@@ -268,11 +282,22 @@ def packed(parts: Sequence[str], width: int) -> list[str]:
     return [line.replace("\0", " ") for line in lines]
 
 
-def sizes_text(name: str, entry: Entry) -> str:
-    """The plain function that tells the lengths of an entry's arenas."""
+def sizes_text(entries: Mapping[str, Entry]) -> str:
+    """The plain function that tells the lengths of the entries' arenas, of the extents that their inputs tell."""
     printer = Printer("float64")
-    lengths = ", ".join(printer.integer(sympy.expand(e)) for e in entry.sizes)
-    return f"def _sizes_{name}({', '.join(entry.extents)}):\n    return {lengths}"
+    every = sorted({e for entry in entries.values() for e in entry.extents})
+    missing = {e for entry in entries.values() for e in every if e not in entry.extents}
+    word = NameSpace(every).take("entry")
+    arguments = ", ".join([word, *(f"{e}=0" if e in missing else e for e in every)])
+    lengths = {
+        name: ", ".join(printer.integer(sympy.expand(e)) for e in entry.sizes) for name, entry in entries.items()
+    }
+    pairs = [f'"{name}": ({pair})' for name, pair in lengths.items()]
+    line = f"{{{', '.join(pairs)}}}[{word}]"
+    if len(line) > 108:
+        line = "\n".join(["{", *(f"        {pair}," for pair in pairs), f"    }}[{word}]"])
+    doc = '"""The lengths of an entry\'s working memory: of reals, of integers."""'
+    return f"def _sizes({arguments}):\n    {doc}\n    return {line}"
 
 
 def flat_offsets(program: Program, names: tuple[str, ...]) -> dict[str, Expr]:

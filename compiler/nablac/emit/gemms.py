@@ -30,8 +30,7 @@ def _view(typing, arena, start, shape):
         lengths, strides = cgutils.unpack_tuple(builder, arguments[2]), [base.itemsize]
         for length in lengths[:0:-1]:
             strides.insert(0, builder.mul(strides[0], length))
-        view = context.make_array(array)(context, builder)
-        first = builder.gep(base.data, [arguments[1]])
+        view, first = context.make_array(array)(context, builder), builder.gep(base.data, [arguments[1]])
         arrayobj.populate_array(view, first, lengths, strides, base.itemsize, None)
         return view._getvalue()
 
@@ -80,7 +79,7 @@ def _multiply(typing, a, b, c, scale):
         builder.function.attributes.add("noinline")
         arrays = [context.make_array(t)(context, builder, v) for t, v in zip((a, b, c), arguments[:3], strict=True)]
         (rows, depth), (_, columns) = (cgutils.unpack_tuple(builder, x.shape, 2) for x in arrays[:2])
-        factor, zero, vectors = arguments[3], _VECTOR.element(-0.0), _VECTOR.as_pointer()
+        zero, vectors, loop = _VECTOR.element(-0.0), _VECTOR.as_pointer(), cgutils.for_range_slice
 
         def at(x, *indices):
             return cgutils.get_item_pointer(context, builder, signature.args[x], arrays[x], indices)
@@ -89,11 +88,9 @@ def _multiply(typing, a, b, c, scale):
             pointer = builder.bitcast(at(x, i, j), vectors)
             return _llvm(builder, "masked.load", _VECTOR, pointer, _LANE(4), mask, _VECTOR(None))
 
-        def loop(start, end, step):
-            return cgutils.for_range_slice(builder, start, end, _INT(step))
-
-        def whole(size, step):
-            return builder.sub(size, builder.urem(size, _INT(step)))
+        def parts(size, step):
+            even = builder.sub(size, builder.urem(size, _INT(step)))
+            return (_INT(0), even), (even, size)
 
         def places(first, count, size):
             found, last = [builder.add(first, _INT(n)) for n in range(count)], builder.sub(size, _INT(1))
@@ -104,29 +101,29 @@ def _multiply(typing, a, b, c, scale):
             across = places(j, width, columns) if dots else [builder.add(j, _INT(n)) for n in range(0, width, span)]
             masks = [_first(builder, builder.sub(columns, n)) if edge else _ALL for n in across]
             totals = [[cgutils.alloca_once(builder, _VECTOR, zfill=True) for _ in across] for _ in down]
-            even = whole(depth, step)
-            for start, end in ((_INT(0), even), (even, depth))[: 1 + dots]:
-                with loop(start, end, step) as (k, _):
-                    tail = _ALL if end is even else _first(builder, builder.sub(depth, k))
+            for rest, ends in enumerate(parts(depth, step)[: 1 + dots]):
+                with loop(builder, *ends, _INT(step)) as (k, _):
+                    tail = _first(builder, builder.sub(depth, k)) if rest else _ALL
                     right = [load(1, k, n, tail if dots else mask) for n, mask in zip(across, masks, strict=True)]
                     for m, line in zip(down, totals, strict=True):
                         left = load(0, m, k, tail) if dots else _splat(builder, builder.load(at(0, m, k)))
                         for total, value in zip(line, right, strict=True):
-                            builder.store(_llvm(builder, "fmuladd", _VECTOR, left, value, builder.load(total)), total)
+                            value = _llvm(builder, "fmuladd", _VECTOR, left, value, builder.load(total))
+                            builder.store(value, total)
             for m, line in zip(down, totals, strict=True):
                 for n, mask, total in zip(across, masks, line, strict=True):
                     sums, target = builder.load(total), at(2, m, n)
                     if dots:
                         sums = _llvm(builder, "vector.reduce.fadd", zero.type, zero, sums, fastmath=("reassoc",))
-                        builder.store(builder.fmul(sums, factor), target)
+                        builder.store(builder.fmul(sums, arguments[3]), target)
                     else:
-                        sums, target = builder.fmul(sums, _splat(builder, factor)), builder.bitcast(target, vectors)
-                        _llvm(builder, "masked.store", ir.VoidType(), sums, target, _LANE(4), mask)
+                        sums = builder.fmul(sums, _splat(builder, arguments[3]))
+                        pointer = builder.bitcast(target, vectors)
+                        _llvm(builder, "masked.store", ir.VoidType(), sums, pointer, _LANE(4), mask)
 
-        inner = columns if dots else whole(columns, width)
-        for start, end in ((_INT(0), inner), (inner, columns))[: 2 - dots]:
-            with loop(start, end, width) as (j, _), loop(_INT(0), rows, height) as (i, _):
-                tile(i, j, start is inner)
+        for edge, ends in enumerate([(_INT(0), columns)] if dots else parts(columns, width)):
+            with loop(builder, *ends, _INT(width)) as (j, _), loop(builder, _INT(0), rows, _INT(height)) as (i, _):
+                tile(i, j, edge)
         return context.get_dummy_value()
 
     return types.void(a, b, c, c.dtype), emit

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sympy import Expr, Integer, Symbol
 
 from nablac.emit.naming import NameSpace, stem
-from nablac.emit.nests import nest_lines
+from nablac.emit.nests import indented, nest_lines
 from nablac.emit.printer import Printer
 from nablac.errors import InternalError
 from nablac.ir.functions import Access, accesses
@@ -50,6 +50,8 @@ class Kernel:
     sites: tuple[Site, ...]
     passed: tuple[int, ...]
     """Which of the signature's extents are arguments."""
+    length: int
+    """How many lines the nest itself has."""
 
 
 def site_of(schedule: Schedule, nest: Nest) -> Site:
@@ -170,8 +172,8 @@ def _kernel(sites: tuple[Site, ...], functions: NameSpace) -> Kernel:
     lines = _body(first, names, sizes)
     returned = [f"return {', '.join(names[r] for r in signature.returns)}"] if signature.returns else []
     name = "_" + functions.take(f"compute_{_kernel_name(first)}")
-    body = "\n".join(f"    {line}" for line in (*heads, *lines, *returned))
-    return Kernel(name, f"@kernel\n{folded(f'def {name}', arguments, '):')}\n{body}", sites, tuple(passed))
+    body = indented((*heads, *lines, *returned))
+    return Kernel(name, f"@kernel\n{folded(f'def {name}', arguments, '):')}\n{body}", sites, tuple(passed), len(lines))
 
 
 def _heads(shown: Mapping[tuple[int, int], str], arrays: Sequence[tuple[str, int]]) -> list[str]:

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 
 from nablac.emit import header, tables
 from nablac.emit.code import Code, Function
-from nablac.emit.entries import Entry
 from nablac.emit.numpy_module import numpy_module
 from nablac.emit.view import ModelView
 from nablac.errors import CompileError
@@ -25,26 +24,28 @@ from nablac.ir.text import print_expression
 
 RESERVED = frozenset(
     {
-        "params", "state", "order", "batch_size", "steps", "lr", "step", "epochs", "seed", "validation", "shuffle",
-        "patience", "checkpoint", "resume", "history", "plot", "progress", "scaling", "inputs",
+        "params", "state", "order", "batch_size", "steps", "lr", "step", "epochs", "seed", "validation", "out", "resume",
+        "progress", "inputs",
     }
 )  # fmt: skip
 """Names of arguments of the module's functions: no input may be called so."""
 
+FIT = ("validation=None", "out=None", "resume=False", "progress=True", "**inputs")
+"""What fit takes beside the options of the training."""
+
 LOCAL = frozenset(
     {
         "grad", "work", "iwork", "losses", "rows", "row", "size", "i", "j", "k", "j1", "j2", "j3", "j4", "j5", "j6",
-        "norm", "factor", "p", "math", "real", "range", "min",
+        "math", "range", "min",
     }
 )  # fmt: skip
 """Names that the native loop over steps has of its own."""
 
 OWN = frozenset(
     {
-        "_arena", "_check_in_place", "_convert", "_diverged", "_draw", "_epoch", "_extents", "_file", "_forward_numpy",
-        "_info", "_number", "_private_cache", "_random", "_read", "_read_csv", "_read_idx", "_read_params", "_save",
-        "_selfcheck", "_shuffled", "_stepper", "_take", "_train", "_train_steps", "_use",
-        "_write", "_write_csv",
+        "_arena", "_convert", "_draw", "_epoch", "_extents", "_forward_numpy", "_info", "_number",
+        "_prepared", "_private_cache", "_random", "_read", "_read_csv", "_read_idx", "_selfcheck", "_split", "_take",
+        "_told", "_train", "_train_steps", "_use", "_write", "_write_csv",
     }
 )  # fmt: skip
 """The templates' own private functions: a kernel of the same name gets another."""
@@ -84,7 +85,7 @@ def lower(
         dtype=dtype,
         inputs=tables.shapes(inputs, dtype),
         outputs=tables.shapes([programs["predict"].declared[name] for name in model.outputs], dtype),
-        parameters=tables.shapes(parameters, dtype, one_a_line=True),
+        parameters=tables.shapes(parameters, dtype),
         initial=tables.initial(parameters),
         size=str(size),
         state_size=str(len(model.optimizer.state) * size + 1),
@@ -95,19 +96,17 @@ def lower(
         training=tables.literal(options),
         target=tables.literal(model.data.target) if model.data else "None",
         preparation=tables.preparation(model),
-        kernels=_kernels(code, {t.name: t for t in inputs}),
+        kernels=_kernels(code),
         numpy_functions=numpy_text,
         products=code.products,
-        train_arguments=_folded(_train_arguments(list(named.values()), [named[name] for name in gathered])),
+        train_arguments=_folded("_train_steps", _train_arguments(list(named.values()), [named[name] for name in gathered])),
         gather=_gather([(named[name], model.program.declared[name]) for name in gathered]),
         gathered=tables.literal(gathered),
         gradient_arguments="".join(f"{named[n]}_batch[:size], " if n in gathered else f"{named[n]}, " for n in named),
-        clip=_clip(model),
-        fit_options=", ".join(f"{name}={value!r}" for name, value in options.items() if name != "patience"),
+        fit_arguments=_folded("fit", ["*", *(f"{name}={value!r}" for name, value in options.items()), *FIT]),
         batch="batch_size" if batched else "1",
+        part="order=part, batch_size=batch" if batched else "steps=len(part)",
         batch_size=str(model.training.batch_size),
-        shuffle=str(model.training.shuffle),
-        patience=str(model.training.patience or 0),
         turn=turn,
         turns=f"{turn}s",
         lr=repr(float(model.optimizer.lr)),
@@ -121,8 +120,7 @@ def training_options(model: Model, batched: Sequence[str]) -> dict[str, int | fl
     training = model.training
     options: dict[str, int | float] = {"epochs" if batched else "steps": training.epochs}
     options |= {"batch_size": training.batch_size} if batched else {}
-    options |= {"seed": training.seed, "lr": float(model.optimizer.lr)}
-    return options | ({"patience": training.patience} if training.patience else {})
+    return options | {"seed": training.seed, "lr": float(model.optimizer.lr)}
 
 
 def _check(model: Model) -> None:
@@ -167,22 +165,14 @@ def batched_inputs(program: Program) -> tuple[str, ...]:
 # --- native code ------------------------------------------------------------------------------------------------------
 
 
-def _kernels(code: Code, inputs: Mapping[str, Tensor]) -> str:
+def _kernels(code: Code) -> str:
     """Helpers, kernels, entries and the sizes of their working memory, in reading order."""
     parts = [_function(f) for f in (*code.helpers, *code.kernels, *code.entries)]
-    parts += [_sizes(text, entry, inputs) for text in code.sizes for entry in code.signatures.values()
-              if text.startswith(f"def _sizes{entry.name}(")]  # fmt: skip
-    text = "\n\n\n".join(parts)
+    text = "\n\n\n".join(filter(None, (*parts, code.sizes)))
     for function in code.kernels:
         if function.name in OWN:
             text = re.sub(rf"\b{function.name}\b(?=\()", f"{function.name}_kernel", text)
     return text
-
-
-def _sizes(text: str, entry: Entry, inputs: Mapping[str, Tensor]) -> str:
-    """The function that tells the lengths of an entry's memory, of the extents that the entry's own inputs tell."""
-    told = sorted({str(e) for name in entry.inputs for e in inputs[name].shape if not e.is_Integer})
-    return re.sub(r"\((.*?)\):", f"({', '.join(told)}):", text, count=1)
 
 
 def _math_imports(code: Code) -> str:
@@ -203,10 +193,10 @@ def _train_arguments(reads: Sequence[str], gathered: Sequence[str]) -> list[str]
     return ["params", "state", *reads, *order, "lr", "step", *batches, "grad", "work", "iwork", "losses"]
 
 
-def _folded(arguments: Sequence[str]) -> str:
+def _folded(name: str, arguments: Sequence[str]) -> str:
     """Arguments of a definition, over several lines if one does not hold them."""
     line = ", ".join(arguments)
-    if len(f"def _train_steps({line}):") <= 120:
+    if len(f"def {name}({line}):") <= 120:
         return line
     return "\n    " + "\n    ".join(textwrap.wrap(f"{line},", 112)) + "\n"
 
@@ -223,22 +213,6 @@ def _gather(tensors: Sequence[tuple[str, Tensor]]) -> str:
         tail = "".join(f", {letter}" for letter in letters)
         lines.append(f"{margin}{name}_batch[i{tail}] = {name}[row{tail}]")
     return "\n".join(lines)
-
-
-def _clip(model: Model) -> str:
-    """The statements that shorten a gradient that is longer than the model allows."""
-    if model.training.clip is None:
-        return ""
-    lines = (
-        "norm = 0.0",
-        "for p in range(grad.size):",
-        "    norm += grad[p] * grad[p]",
-        f"if norm > {model.training.clip!r} ** 2:",
-        f"    factor = real({model.training.clip!r} / math.sqrt(norm))",
-        "    for p in range(grad.size):",
-        "        grad[p] *= factor",
-    )
-    return "".join(f"        {line}\n" for line in lines)
 
 
 # --- the learning rate ------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 from sympy import Add, Expr, Integer
 
@@ -11,7 +12,7 @@ from nablac.errors import InternalError
 from nablac.ir.functions import Access
 from nablac.plan.loops import Buffer, Loop, Mode, Number, Pick, Statement, Store
 
-MARGIN = "    "
+MARGIN, PAGE = "    ", 120
 
 
 def nest_lines(
@@ -21,6 +22,9 @@ def nest_lines(
     lines: list[str] = []
     for s in body:
         match s:
+            case Loop(body=(Store() as store,)) if _fills(s, store, buffers):
+                name = printer.element(store.target).partition("[")[0]
+                lines.append(f"{name}[:] = {_value(store, printer, buffers[store.target.tensor].number)}")
             case Loop(index=index, extent=extent, body=inner):
                 lines.append(f"for {printer.symbols(index)} in range({sizes.get(extent) or printer.integer(extent)}):")
                 lines += [MARGIN + line for line in nest_lines(inner, printer, buffers, sizes)]
@@ -31,6 +35,12 @@ def nest_lines(
             case _:
                 raise InternalError(f"no way to print {type(s).__name__} inside a kernel")
     return lines
+
+
+def _fills(loop: Loop, store: Store, buffers: Mapping[str, Buffer]) -> bool:
+    """Whether a loop sets all elements of an array with one axis to a number."""
+    whole = store.target.indices == (loop.index,) and buffers[store.target.tensor].shape == (loop.extent,)
+    return whole and store.mode is Mode.SET and store.value.is_number
 
 
 def store_line(s: Store, printer: Printer, buffers: Mapping[str, Buffer]) -> str:
@@ -45,6 +55,37 @@ def store_line(s: Store, printer: Printer, buffers: Mapping[str, Buffer]) -> str
     if s.mode is Mode.ADD and value.startswith("-") and not s.value.is_Add:
         return f"{target} -= {value[1:]}"
     return f"{target} {s.mode.value} {value}"
+
+
+def indented(lines: Iterable[str]) -> str:
+    """The lines behind a margin; a store too long for the page has its value over several lines, in parentheses."""
+    found: list[str] = []
+    for line in (MARGIN + line for line in lines):
+        own = line[: len(line) - len(line.lstrip())]
+        store = re.match(r"([^#]+? [-+*]?= )(.+)", line)
+        if len(line) <= PAGE or store is None:
+            found.append(line)
+        else:
+            parts = _broken(store[2], PAGE - len(own) - len(MARGIN))
+            found += [f"{store[1]}(", *(f"{own}{MARGIN}{part}" for part in parts), f"{own})"]
+    return "\n".join(found)
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """An expression in lines, broken in front of an operator that stands in the fewest parentheses.
+
+    >>> _broken("a*(b + c)*(d - e)", 12)
+    ['a*(b + c)', '*(d - e)']
+    """
+    if len(text) <= width:
+        return [text]
+    depth, best = 0, (99, True, 0)
+    for at, letter in enumerate(text[: width + 1]):
+        depth += (letter in "([") - (letter in ")]")
+        times = letter in "*/" and "*" not in (text[at - 1], text[at + 1])
+        if at and (times or re.match(r" [-+] | if | else ", text[at:])):
+            best = min(best, (depth, times, -at))
+    return [text[: -best[2]], *_broken(text[-best[2] :].lstrip(), width)] if best[2] else [text]
 
 
 def _accumulating(s: Store) -> Store:

@@ -51,15 +51,17 @@ class NumpyText:
         return (*self.extents, *lines, f"return {{{pairs}}}")
 
 
-def numpy_function(program: Program, outputs: Sequence[str]) -> NumpyText:
-    """The statements that compute the outputs from ``p`` and the inputs."""
+def numpy_function(program: Program, outputs: Sequence[str], table: str = "") -> NumpyText:
+    """The statements that compute the outputs from ``p`` and the inputs: names of their own, or entries of a table."""
     equations = needed(program, outputs)
     read = {name for e in equations for name in e.sources}
     given = program.having(Role.INPUT)
     extents = sorted({s for t in program.tensors for n in t.shape for s in n.free_symbols}, key=str)
-    words = _local_names([t.name for t in given] + [e.target for e in equations] + [f"extent {s}" for s in extents])
+    targets = [] if table else [e.target for e in equations]
+    words = _local_names([t.name for t in given] + targets + [f"extent {s}" for s in extents], table)
     names = {t.name: f'p["{t.name}"]' for t in program.tensors if t.role in (Role.PARAM, Role.STATE)}
-    names |= {t.name: words[t.name] for t in given} | {e.target: words[e.target] for e in equations}
+    names |= {t.name: words[t.name] for t in given}
+    names |= {e.target: f'{table}["{e.target}"]' if table else words[e.target] for e in equations}
     printer = Expressions(program, names, {s: words[f"extent {s}"] for s in extents})
     lines: list[str] = []
     for equation in equations:
@@ -94,9 +96,9 @@ def needed(program: Program, outputs: Iterable[str]) -> tuple[Equation, ...]:
 # --- names, extents, lines --------------------------------------------------------------------------------------------
 
 
-def _local_names(names: Iterable[str]) -> dict[str, str]:
+def _local_names(names: Iterable[str], table: str) -> dict[str, str]:
     """A distinct Python identifier for each name, its own where that is possible."""
-    taken = {"p", "np", *keyword.kwlist}
+    taken = {"p", "np", table, *keyword.kwlist}
     local: dict[str, str] = {}
     for name in dict.fromkeys(names):
         word = re.sub(r"\W", "_", name.removeprefix("extent ")).lstrip("_") or "t"

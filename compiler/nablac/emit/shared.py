@@ -46,3 +46,10 @@ def _stays_inside(nests: Sequence[Nest], schedules: Sequence[Schedule]) -> bool:
             if buffer.space is Space.REGISTER and buffer.name in read:
                 return False
     return True
+
+
+def handed_on(schedules: Sequence[Schedule], count: int) -> tuple[str, ...]:
+    """The buffers that the first ``count`` nests write and some later nest reads."""
+    later = {name for s in schedules for nest in s.nests[count:] for name in nest.read}
+    made = [name for nest in schedules[0].nests[:count] for name in nest.written]
+    return tuple(name for name in dict.fromkeys(made) if name in later)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from nablac.frontend.model import Model
@@ -31,12 +32,22 @@ def literal(value: Any) -> str:
     return repr(value)
 
 
-def mapping(value: Mapping[str, Any], one_a_line: bool = False) -> str:
-    """A dict, one entry a line where it is wide."""
-    line = literal(value)
-    if not value or (len(line) <= WIDTH and not one_a_line):
-        return line
-    return "{\n" + "".join(f"    {literal(k)}: {literal(v)},\n" for k, v in value.items()) + "}"
+def mapping(value: Mapping[str, Any]) -> str:
+    """A dict on one line, or with the entries of a layer on a line of their own where one line does not hold all."""
+    return _rows("{}", [(name, f"{literal(name)}: {literal(entry)}") for name, entry in value.items()])
+
+
+def _rows(brackets: str, entries: Sequence[tuple[str, str]]) -> str:
+    """The entries' texts between brackets; where that is wide, a layer's (``linear_1.W``, ``linear_1.b``) on a line."""
+    line = ", ".join(text for _, text in entries)
+    if len(line) <= WIDTH:
+        return f"{brackets[0]}{line}{',' if brackets == '()' and len(entries) == 1 else ''}{brackets[1]}"
+    lines: list[str] = []
+    for _, group in groupby(entries, lambda entry: entry[0].rpartition(".")[0]):
+        # a break may stand between two entries alone, so the spaces inside them are hidden from the wrapping
+        whole = ", ".join(text.replace(" ", "\0") for _, text in group) + ","
+        lines += textwrap.wrap(whole, 112, break_long_words=False, break_on_hyphens=False)
+    return f"{brackets[0]}\n" + "".join(f"    {part}\n" for part in lines).replace("\0", " ") + brackets[1]
 
 
 def shape_of(tensor: Tensor) -> tuple[int | str, ...]:
@@ -44,10 +55,9 @@ def shape_of(tensor: Tensor) -> tuple[int | str, ...]:
     return tuple(int(e) if e.is_Integer else str(e) for e in tensor.shape)
 
 
-def shapes(tensors: Sequence[Tensor], dtype: str, one_a_line: bool = False) -> str:
+def shapes(tensors: Sequence[Tensor], dtype: str) -> str:
     """Name -> (shape, dtype)."""
-    found = {t.name: (shape_of(t), dtype if t.kind is Kind.REAL else "int64") for t in tensors}
-    return mapping(found, one_a_line and len(tensors) > 1)
+    return mapping({t.name: (shape_of(t), dtype if t.kind is Kind.REAL else "int64") for t in tensors})
 
 
 def size(parameters: Sequence[Tensor]) -> int:
@@ -57,20 +67,11 @@ def size(parameters: Sequence[Tensor]) -> int:
 
 def initial(parameters: Sequence[Tensor]) -> str:
     """A distribution and its numbers for each parameter."""
-    rules = [(t.initialiser.name, *map(float, t.initialiser.arguments)) if t.initialiser else ("constant", 0.0)
-             for t in parameters]  # fmt: skip
-    line = literal(tuple(rules))
-    if len(line) <= WIDTH:
-        return line
-    # a break may stand between two entries alone, so the spaces inside them are hidden from the wrapping
-    entries = [literal(rule).replace(" ", "\0") for rule in rules]
-    lines = textwrap.wrap(", ".join(entries) + ",", 112, break_long_words=False, break_on_hyphens=False)
-    return "(\n" + "".join(f"    {part}\n" for part in lines).replace("\0", " ") + ")"
+    rules = {t.name: (t.initialiser.name, *map(float, t.initialiser.arguments)) if t.initialiser else ("constant", 0.0)
+             for t in parameters}  # fmt: skip
+    return _rows("()", [(name, literal(rule)) for name, rule in rules.items()])
 
 
 def preparation(model: Model) -> str:
-    """Input -> (factor, offset), or "standardise"."""
-    if model.data is None:
-        return "{}"
-    rules: dict[str, Any] = {name: (float(a), float(b)) for name, (a, b) in model.data.prepare.items()}
-    return literal(rules | dict.fromkeys(model.data.standardise, "standardise"))
+    """Input -> (factor, offset)."""
+    return literal(dict(model.data.prepare) if model.data else {})

@@ -48,13 +48,11 @@ class ModelView:
     gather: str
     gathered: str
     gradient_arguments: str
-    clip: str
     # the trainer
-    fit_options: str
+    fit_arguments: str
     batch: str
+    part: str
     batch_size: str
-    shuffle: str
-    patience: str
     turn: str
     turns: str
     lr: str
