@@ -91,8 +91,8 @@ def test_dump_prints_the_program_after_a_pass(line: Path) -> None:
         (("inspect", "{line}", "--wrt", "c"),
          "NameError: no parameter is called 'c'\n  expected: a, b\n  remedy:   name one of these\n"),
         (("inspect", "{line}", "--dump", "tidy"),
-         "CompileError: no pass is called 'tidy'\n  expected: trace, canonicalise, stabilise, differentiate, contract, "
-         "inline, shift, shorten, share\n"),
+         "CompileError: no pass is called 'tidy'\n  expected: trace, canonicalise, select, stabilise, differentiate, "
+         "contract, inline, shift, shorten, share\n"),
         (("compile", "no_such.yaml"), "SpecError: the spec cannot be read\n  found:    No such file or directory\n"
          "  where:    no_such.yaml\n"),
     ],

@@ -108,6 +108,7 @@ def train(spec: str, dtype: str | None, options: tuple[str, ...]) -> None:
       --out FOLDER        for checkpoint.npz, history.csv and curves.png
       --resume            go on from the checkpoint in --out
     """
+    from nablac.emit.write import import_file
     from nablac.store import Stored, find_or_make
 
     def make(folder: Path) -> Stored:
@@ -118,7 +119,7 @@ def train(spec: str, dtype: str | None, options: tuple[str, ...]) -> None:
         return Stored(path, tuple(train_arguments(net.compiled.model)))
 
     stored = find_or_make(spec, dtype or "", make)
-    sys.exit(_module(stored.path).main(["train", *_merged(stored.arguments, options)]))
+    sys.exit(import_file(stored.path).main(["train", *_merged(stored.arguments, options)]))
 
 
 def _merged(arguments: tuple[str, ...], options: tuple[str, ...]) -> list[str]:
@@ -132,17 +133,6 @@ def _merged(arguments: tuple[str, ...], options: tuple[str, ...]) -> list[str]:
         if keep:
             merged.append(argument)
     return [*merged, *options]
-
-
-def _module(path: Path) -> Any:
-    import importlib.util
-
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[path.stem] = module
-    specification.loader.exec_module(module)
-    return module
 
 
 @main.command()
@@ -224,7 +214,10 @@ def inspect(
         click.echo(text, nl=False)
     else:
         from nablac.emit.write import write
+        from nablac.errors import CompileError
 
+        if output.exists() and Path(spec).exists() and output.samefile(spec):
+            raise CompileError(f"{output} is the spec itself", remedy="choose another name with -o")
         write(text, output, force=True)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from typing import Any
 
 from nablac import __version__
 from nablac.emit.module import module_text
-from nablac.emit.write import write
+from nablac.emit.write import import_file, write
 from nablac.errors import NameError_
 from nablac.frontend.load import load_model
 from nablac.frontend.model import Model, Optimizer
@@ -110,16 +108,6 @@ def compile(source: Model | str | Path | Any, optimizer: Optimizer | Any = None,
 def load(path: str | Path) -> ModuleType:
     """Import a generated module by its path."""
     return import_file(Path(path))
-
-
-def import_file(path: Path) -> ModuleType:
-    """A Python file as a module of its own name, without touching the search path."""
-    specification = importlib.util.spec_from_file_location(path.stem, path)
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[path.stem] = module
-    specification.loader.exec_module(module)
-    return module
 
 
 def _is_derived(equation: Equation) -> bool:

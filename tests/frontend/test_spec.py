@@ -223,7 +223,7 @@ def test_data() -> None:
     assert made.data.prepare == {"x": (2 / 255, -1.0)}
     assert train_arguments(made) == ["--data", "a.npz", "--val", "0.2"]
     files = "data:\n  train: {y: b.gz, x: a.gz}\n  validation: {x: c, y: d}\n"
-    made = model(NET + files + "  standardise: [x]\n  target: y\n")
+    made = model(NET + files + "  target: y\n")
     assert train_arguments(made) == ["--data", "a.gz", "b.gz", "--val", "c", "d", "--target", "y"]
 
 
@@ -419,7 +419,7 @@ ERRORS = [
         NET + "train: {epoch: 3}\n",
         """
         SpecError: 'train' has no key 'epoch'
-          expected: one of epochs, batch_size, seed, shuffle, patience, clip
+          expected: one of epochs, batch_size, seed
           where:    s.yaml:8:9
           remedy:   did you mean 'epochs'?
         """,
@@ -555,13 +555,13 @@ def test_errors(text: str, expected: str) -> None:
         NET + "optimizer: {sgd: 1, schedule: 'mean[i](lr0)'}\n",
         NET + "train: {batch_size: -1}\n",
         NET + "train: {seed: 1.5}\n",
-        NET + "train: {shuffle: 3}\n",
+        NET + "train: {shuffle: true}\n",
         NET + "train: []\n",
         NET + "data: 3\n",
         NET + "data: {train: [a]}\n",
         NET + "data: {train: a, prepare: {y: y/2}}\n",
         NET + "data: {train: a, prepare: {x: 1/x}}\n",
-        NET + "data: {train: a, standardise: [z]}\n",
+        NET + "data: {train: a, prepare: {z: z/2}}\n",
         NET + "functions: ['f(x) = f(x)', 'g(x) = x', 'g(x) = x']\n",
         NET + "functions: ['h = 3']\n",
         NET + "layers: {relu: {reads: {a: 'real[...]'}, equations: ['y[...] = a[...]']}}\n",
@@ -631,3 +631,21 @@ def test_mutations_of_specs_give_nothing_but_errors_of_the_project() -> None:
             assert error.where is not None
             continue
         check(made.program)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("metrics: [{loss: 'mean[i](x[i])'}]", "no metric can be called 'loss'"),
+        ("outputs: [x]", "output 'x' is given, not computed"),
+        ("params: {a: 'real ~ constant(1e999)'}", "the initialiser of 'a' is too large"),
+    ],
+)
+def test_results_that_would_hide_one_another(change: str, message: str) -> None:
+    """Each of these was once accepted, and the model then did something else."""
+    base = ["model: line", 'inputs: {x: "real[n]", y: "real[n]"}', "params: {a: real}", "equations: ['p[i] = a*x[i]']",
+            "loss: mean[i]((p[i] - y[i])**2)"]  # fmt: skip
+    kept = [line for line in base if line.split(":")[0] != change.split(":")[0]]
+    with pytest.raises(NablacError) as caught:
+        model_of_spec("\n".join([*kept, change]))
+    assert message in str(caught.value)

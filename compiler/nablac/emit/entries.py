@@ -288,7 +288,7 @@ def sizes_text(entries: Mapping[str, Entry]) -> str:
     every = sorted({e for entry in entries.values() for e in entry.extents})
     missing = {e for entry in entries.values() for e in every if e not in entry.extents}
     word = NameSpace(every).take("entry")
-    arguments = ", ".join([word, *(f"{e}=0" if e in missing else e for e in every)])
+    arguments = ", ".join([word, *(e for e in every if e not in missing), *(f"{e}=0" for e in every if e in missing)])
     lengths = {
         name: ", ".join(printer.integer(sympy.expand(e)) for e in entry.sizes) for name, entry in entries.items()
     }

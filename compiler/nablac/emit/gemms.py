@@ -41,7 +41,7 @@ PRODUCT = '''
 _FEATURES = binding.get_host_cpu_features()
 _BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16  # in a SIMD register
 _LANES, _BITS = _BYTES//np.dtype(real).itemsize, 8*np.dtype(real).itemsize
-_INT, _LANE, _ONE = ir.IntType(64), ir.IntType(32), real(1)
+_INT, _LANE, _VOID, _ONE = ir.IntType(64), ir.IntType(32), ir.VoidType(), real(1)
 _VECTOR = ir.VectorType(ir.FloatType() if _BITS == 32 else ir.DoubleType(), _LANES)
 _ALL = ir.VectorType(ir.IntType(1), _LANES)([1]*_LANES)  # the mask of all lanes
 
@@ -81,18 +81,18 @@ def _multiply(typing, a, b, c, scale):
         (rows, depth), (_, columns) = (cgutils.unpack_tuple(builder, x.shape, 2) for x in arrays[:2])
         zero, vectors, loop = _VECTOR.element(-0.0), _VECTOR.as_pointer(), cgutils.for_range_slice
 
-        def at(x, *indices):
+        def at(x, *indices):  # the pointer to an element of a, b or c
             return cgutils.get_item_pointer(context, builder, signature.args[x], arrays[x], indices)
 
-        def load(x, i, j, mask):
+        def load(x, i, j, mask):  # the vector from there on
             pointer = builder.bitcast(at(x, i, j), vectors)
             return _llvm(builder, "masked.load", _VECTOR, pointer, _LANE(4), mask, _VECTOR(None))
 
-        def parts(size, step):
+        def parts(size, step):  # from where to where whole steps go, and the rest
             even = builder.sub(size, builder.urem(size, _INT(step)))
             return (_INT(0), even), (even, size)
 
-        def places(first, count, size):
+        def places(first, count, size):  # numbers from the first on; past the edge, the last again
             found, last = [builder.add(first, _INT(n)) for n in range(count)], builder.sub(size, _INT(1))
             return [builder.select(builder.icmp_signed("<", n, size), n, last) for n in found]
 
@@ -100,26 +100,24 @@ def _multiply(typing, a, b, c, scale):
             down = places(i, height, rows)
             across = places(j, width, columns) if dots else [builder.add(j, _INT(n)) for n in range(0, width, span)]
             masks = [_first(builder, builder.sub(columns, n)) if edge else _ALL for n in across]
-            totals = [[cgutils.alloca_once(builder, _VECTOR, zfill=True) for _ in across] for _ in down]
+            slots = [[cgutils.alloca_once(builder, _VECTOR, zfill=True) for _ in across] for _ in down]
             for rest, ends in enumerate(parts(depth, step)[: 1 + dots]):
                 with loop(builder, *ends, _INT(step)) as (k, _):
                     tail = _first(builder, builder.sub(depth, k)) if rest else _ALL
                     right = [load(1, k, n, tail if dots else mask) for n, mask in zip(across, masks, strict=True)]
-                    for m, line in zip(down, totals, strict=True):
+                    for m, line in zip(down, slots, strict=True):
                         left = load(0, m, k, tail) if dots else _splat(builder, builder.load(at(0, m, k)))
-                        for total, value in zip(line, right, strict=True):
-                            value = _llvm(builder, "fmuladd", _VECTOR, left, value, builder.load(total))
-                            builder.store(value, total)
-            for m, line in zip(down, totals, strict=True):
-                for n, mask, total in zip(across, masks, line, strict=True):
-                    sums, target = builder.load(total), at(2, m, n)
+                        for slot, value in zip(line, right, strict=True):
+                            builder.store(_llvm(builder, "fmuladd", _VECTOR, left, value, builder.load(slot)), slot)
+            for m, line in zip(down, slots, strict=True):
+                for n, mask, slot in zip(across, masks, line, strict=True):
+                    sums, place = builder.load(slot), at(2, m, n)
                     if dots:
                         sums = _llvm(builder, "vector.reduce.fadd", zero.type, zero, sums, fastmath=("reassoc",))
-                        builder.store(builder.fmul(sums, arguments[3]), target)
+                        builder.store(builder.fmul(sums, arguments[3]), place)
                     else:
                         sums = builder.fmul(sums, _splat(builder, arguments[3]))
-                        pointer = builder.bitcast(target, vectors)
-                        _llvm(builder, "masked.store", ir.VoidType(), sums, pointer, _LANE(4), mask)
+                        _llvm(builder, "masked.store", _VOID, sums, builder.bitcast(place, vectors), _LANE(4), mask)
 
         for edge, ends in enumerate([(_INT(0), columns)] if dots else parts(columns, width)):
             with loop(builder, *ends, _INT(width)) as (j, _), loop(builder, _INT(0), rows, _INT(height)) as (i, _):

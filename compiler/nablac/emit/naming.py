@@ -34,10 +34,13 @@ def stem(name: str) -> str:
     ('d_W', 'relu', 'W', 'd_relu', 'linear_sum')
     >>> stem("inv_:loss.scaled:#4"), stem(":relu_2:_ij#9")
     ('inv_scaled', 'relu_ij')
+    >>> stem("inv_:t#14:#18")
+    'inv_t'
     """
-    name = name.partition("#")[0]
-    if ":" in name:
-        before, tensor, after = name.split(":")
+    name = re.sub(r"#\d+", "", name)
+    if ":" in name:  # the tensor may be such a register itself
+        before, _, rest = name.partition(":")
+        tensor, _, after = rest.rpartition(":")
         return before + stem(tensor) + after
     front = re.match(r"(?:d_)*", name)[0]  # type: ignore[index]
     words = [re.sub(r"_\d+$", "", word) or word for word in name[len(front) :].split(".")]

@@ -1,10 +1,13 @@
-"""emit/write: a module's text -> its file, whole or not at all; never over a file that nablac has not made."""
+"""emit/write: a module's text -> its file, whole or not at all; and the file -> the module, imported."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 from nablac.errors import CompileError
 
@@ -55,3 +58,17 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
+
+
+def import_file(path: Path) -> ModuleType:
+    """A Python file as a module, without touching the search path.
+
+    It gets a name of its own in ``sys.modules``: the file's may be that of another module.
+    """
+    name = f"_nablac_generated_{path.stem}"
+    specification = importlib.util.spec_from_file_location(name, path)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module
+    specification.loader.exec_module(module)
+    return module

@@ -310,9 +310,10 @@ class Builder:
         data: Data | None = None,
         title: str = "",
     ) -> Model:
-        """The model, if it is whole: a scalar loss, scalar metrics, everything declared read."""
+        """The model, if it is whole: a scalar loss, scalar metrics, computed outputs, everything declared read."""
         for what, name in (("the loss", loss), *((f"metric '{s}'", t) for s, t in metrics)):
             self._check_scalar(what, name)
+        self._check_results(loss, outputs, metrics)
         read = {name for equation in self.equations for name in equation.sources} | {loss, *outputs}
         for tensor in self.tensors.values():
             if tensor.role in (Role.INPUT, Role.PARAM) and tensor.name not in read:
@@ -336,6 +337,28 @@ class Builder:
             data,
             title,
         )
+
+    def _check_results(self, loss: str, outputs: Sequence[str], metrics: Sequence[tuple[str, str]]) -> None:
+        """Refuse results that would hide one another, and outputs that nothing computes."""
+        if "loss" in (shown for shown, _ in metrics):
+            remedy = "the loss is measured anyway: name the metric otherwise"
+            raise NameError_("no metric can be called 'loss'", remedy=remedy)
+        made = self.tensors.get("loss")
+        if made is not None and made.role is Role.RESULT and loss != "loss":
+            raise NameError_(
+                "an equation defines 'loss', and the model's loss is another",
+                found=f"loss: {loss}",
+                where=made.where,
+                remedy="leave out one of the two, or name the equation's result otherwise",
+            )
+        for name in outputs:
+            if self.tensors[name].role is not Role.RESULT:
+                raise NameError_(
+                    f"output '{name}' is given, not computed",
+                    found=self.tensors[name].role.value,
+                    expected="the name of a node or of an equation's result",
+                    where=self.tensors[name].where,
+                )
 
     def _check_scalar(self, what: str, name: str) -> None:
         tensor = self.tensors[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
 from sympy import Expr, Rational
@@ -40,9 +40,6 @@ class Training:
     epochs: int = 10
     batch_size: int = 32
     seed: int = 0
-    shuffle: bool = True
-    patience: int | None = None  # epochs without a better validation loss before training stops
-    clip: float | None = None  # largest norm of the gradient
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,6 @@ class Data:
     validation: Mapping[str, str] | float | None = None
     target: str | None = None
     prepare: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # input: (a, b) for a*x + b
-    standardise: tuple[str, ...] = ()  # inputs brought to mean 0 and deviation 1, measured on the training samples
     folder: str = "."
 
 
@@ -91,7 +87,7 @@ class Model:
             *(f"update {kept} <- {new}" for kept, new in rule.updates),
             f"lr {rule.lr}; schedule {print_expression(rule.schedule)}",
             f"training {asdict(self.training)}",
-            f"data {replace(self.data, folder='') if self.data else None}",
+            f"target {self.data.target}; prepare {dict(self.data.prepare)}" if self.data else "no data",
             f"title {self.title}",
         ]
         return "\n".join(lines) + "\n"

@@ -38,21 +38,18 @@ class LayerSection(_Section):
 
 
 class TrainSection(_Section):
-    """Defaults of the trainer."""
+    """Defaults of the trainer; early stopping and clipped gradients come later."""
 
     epochs: int = Field(10, ge=1, le=10**9, description="passes over the training samples")
     batch_size: int = Field(32, ge=1, le=2**31 - 1, description="samples a step")
     seed: int = Field(0, ge=0, lt=2**63, description="decides the initial parameters and the order of the samples")
-    shuffle: bool = Field(True, description="whether each epoch takes the samples in another order")
-    patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better validation loss")
-    clip: float | None = Field(None, gt=0, lt=1e300, description="the largest norm of the gradient")
 
 
 Source = Text | dict[str, Text]
 
 
 class DataSection(_Section):
-    """Where the samples are; paths are relative to the spec."""
+    """Where the samples are; paths are relative to the spec.  Measured means and deviations come later."""
 
     train: Source = Field(description="one .npz or .csv file, or a file for each input")
     validation: Source | Annotated[float, Field(gt=0, lt=1)] | None = Field(
@@ -60,7 +57,6 @@ class DataSection(_Section):
     )
     target: Text | None = Field(None, description="the column of a .csv file that is to be predicted")
     prepare: dict[str, Text] = Field({}, description='formulas applied to inputs as they are read, e.g. {x: "x/255"}')
-    standardise: list[Text] = Field([], description="inputs that are brought to mean 0 and deviation 1")
 
 
 class Spec(_Section):

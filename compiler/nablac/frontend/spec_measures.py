@@ -166,6 +166,9 @@ class MeasureReader(NetworkReader):
                 else:
                     items += [(k, v, ("metrics", number, k)) for k, v in item.items()]
         for name, value, path in items:
+            if name == "loss":
+                remedy = "the loss is measured anyway: name the metric otherwise"
+                raise SpecError("no metric can be called 'loss'", where=self.document.key(path), remedy=remedy)
             if name in (shown for shown, _ in found):
                 raise SpecError(f"metric '{name}' is given twice", where=self.document.key(path))
             found.append((name, self._metric(name, value, outputs, path)))

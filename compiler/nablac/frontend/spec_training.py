@@ -140,7 +140,6 @@ class TrainingReader:
             validation=validation if isinstance(validation, float) else _source(validation),
             target=section.target,
             prepare={name: self._affine(name) for name in section.prepare},
-            standardise=tuple(section.standardise),
             folder=str(FilePath(self.document.file).parent),
         )
 
@@ -155,20 +154,19 @@ class TrainingReader:
                     expected=", ".join(self.spec.inputs),
                     where=self.document.place(("data", key)),
                 )
-        for key, names in (("prepare", list(section.prepare)), ("standardise", section.standardise)):
-            for name in names:
-                if not self.spec.inputs[name].strip().startswith("real"):
-                    raise SpecError(
-                        f"input '{name}' is not real: it is read as it is",
-                        found=self.spec.inputs[name],
-                        where=self.document.place(("data", key)),
-                    )
+        for name in section.prepare:
+            if not self.spec.inputs[name].strip().startswith("real"):
+                raise SpecError(
+                    f"input '{name}' is not real: it is read as it is",
+                    found=self.spec.inputs[name],
+                    where=self.document.place(("data", "prepare")),
+                )
 
     @staticmethod
     def _named_inputs(section: Mapping[str, Any]) -> Iterator[tuple[Path, list[str]]]:
-        for key in ("train", "validation", "prepare", "standardise"):
+        for key in ("train", "validation", "prepare"):
             value = section[key]
-            if isinstance(value, (Mapping, list)):
+            if isinstance(value, Mapping):
                 yield ("data", key), list(value)
 
     def _affine(self, name: str) -> tuple[float, float]:

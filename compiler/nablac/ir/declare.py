@@ -130,6 +130,9 @@ def check_size(tensor: Tensor) -> None:
         )
 
 
+LARGEST = 1e38
+
+
 def parse_initialiser(name: str, text: str, where: Place | None) -> tuple[str, tuple[Rational, ...]]:
     """The name and numbers of ``normal(0, 0.1)``."""
     match = _CALL.fullmatch(text)
@@ -158,6 +161,9 @@ def parse_initialiser(name: str, text: str, where: Place | None) -> tuple[str, t
             found=text.strip(),
             where=where,
         )
+    if any(abs(number) > LARGEST for number in numbers):
+        raise ParseError(f"the initialiser of '{name}' is too large", found=text.strip()[:80],
+                         expected=f"numbers up to {LARGEST:g}, which float32 holds", where=where)  # fmt: skip
     swapped = {"normal": lambda: numbers[1] < 0, "uniform": lambda: numbers[0] > numbers[1]}
     if kind in swapped and swapped[kind]():
         raise ParseError(

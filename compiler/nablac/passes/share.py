@@ -72,14 +72,14 @@ def _reading(equation: Equation, same: dict[str, str]) -> Equation:
 
 def _read_known(program: Program) -> Program:
     """Parts of a body that an earlier equation defines are read from it."""
-    known: list[Equation] = []
+    known: dict[str, list[Equation]] = {}  # by one tensor that the definition reads, so that few are tried
     equations = []
     for equation in program.equations:
-        for definition in known:
+        for definition in [d for name in equation.sources for d in known.get(name, ())]:
             if set(definition.sources) <= set(equation.sources):
                 equation = _reading_from(equation, definition)
-        if equation.reduction is None and equation.indices and weight(equation.body) > 0:
-            known.append(equation)
+        if equation.reduction is None and equation.indices and equation.sources and weight(equation.body) > 0:
+            known.setdefault(min(equation.sources), []).append(equation)
         equations.append(equation)
     return program.with_equations(equations)
 
