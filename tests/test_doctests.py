@@ -10,7 +10,8 @@ import pytest
 
 import nablac
 
-MODULES = [m.name for m in pkgutil.walk_packages(nablac.__path__, "nablac.") if not m.name.startswith("nablac.templates")]
+FOUND = pkgutil.walk_packages(nablac.__path__, "nablac.")
+MODULES = [m.name for m in FOUND if not m.name.startswith("nablac.templates")]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -94,7 +94,6 @@ def test_schedules(tmp_path: Path) -> None:
     assert [halved.learning_rate(epoch, 0.1) for epoch in (0, 9, 10, 25)] == [0.1, 0.1, 0.05, 0.025]
 
 
-@pytest.mark.xfail(strict=True, raises=NameError, reason="the emitted schedule says pi, not math.pi")
 def test_schedule_with_pi(tmp_path: Path) -> None:
     cosine = as_python(text_of(model_of("own_optimizer", tmp_path)), tmp_path, "cosine")
     assert [cosine.learning_rate(epoch, 2.0) for epoch in (0, 5, 10)] == pytest.approx([2.0, 1.0, 0.0])

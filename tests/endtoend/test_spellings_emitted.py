@@ -149,9 +149,6 @@ def test_cross_entropies(dtype: str, folder: Path) -> None:
     check_entropies(CROSS_ENTROPIES, dtype, folder)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a choice keeps the sum's adjoint apart from its exponentials: exp(-max) overflows"
-)
 def test_cross_entropy_by_choice(folder: Path) -> None:
     check_entropies(CHOICE, "float64", folder)
 

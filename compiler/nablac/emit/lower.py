@@ -228,7 +228,9 @@ class _Python(ast.NodeTransformer):
     """Equation text, whose grammar is Python's, with its functions as Python has them."""
 
     def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - named by ast
-        """The schedule's variables as the trainer calls them."""
+        """The schedule's variables as the trainer calls them, and the number pi."""
+        if node.id == "pi":
+            return ast.Attribute(ast.Name("math"), "pi")
         return ast.Name({"lr0": "lr"}.get(node.id, node.id))
 
     def visit_Call(self, node: ast.Call) -> ast.expr:  # noqa: N802 - named by ast
