@@ -26,22 +26,19 @@ print(time.perf_counter() - begin)
 
 FIRST_STEP = """
 import os, sys, time
-import nablac.cli as cli
+import nablac.cli as cli, nablac.emit.write as write
 
-def load(path, module=cli._module):
-    found = module(path)
-    stepper = found._stepper
-    def first(*arguments):
-        steps = stepper(*arguments)
-        def once(*given):
-            losses = steps(*given)
-            print(time.time(), len(losses), flush=True)
-            os._exit(0)
-        return once
-    found._stepper = first
-    return found
+def load(path, imported=write.import_file):
+    module = imported(path)
+    steps = module.train_steps
+    def first(*arguments, **given):
+        losses = steps(*arguments, **given)
+        print(time.time(), len(losses), flush=True)
+        os._exit(0)
+    module.train_steps = first
+    return module
 
-cli._module = load
+write.import_file = load
 cli.main(["train", *sys.argv[1:]])
 """
 """``nablac train`` until its first native call has come back."""

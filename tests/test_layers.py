@@ -20,8 +20,8 @@ LAYERS = (
 
 FENCES = {
     "sympy": ("ir.", "algebra.", "frontend.", "passes.", "plan.", "emit.printer", "emit.stable", "emit.nests",
-              "emit.code", "emit.entries", "emit.gemms", "emit.kernels", "emit.numpy_", "report.", "pipeline",
-              "network", "verify"),
+              "emit.code", "emit.entries", "emit.gemms", "emit.kernels", "emit.numpy_", "emit.writer", "report.",
+              "pipeline", "network", "verify"),
     "jinja2": ("emit.render", "report."),
     "numba": (),
     "llvmlite": (),

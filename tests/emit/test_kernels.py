@@ -22,7 +22,7 @@ from nablac.ir.interpret import interpret
 from nablac.ir.parse import parse_equations
 from nablac.ir.tensor import Role
 from nablac.pipeline import forward_program, gradient_program
-from tests.emit.native import build, call, plain
+from tests.emit.native import build, call, functions_text, plain
 from tests.random_programs import random_program
 
 TOLERANCE = {"float64": 1e-11, "float32": 3e-4}
@@ -240,6 +240,72 @@ def test_equal_layers_share_one_kernel() -> None:
     program = written(declared, sorted(lines, key=lambda line: line[1]), ("h3",))
     module, code = plain(Programs(program))
     assert [f.name for f in code.kernels] == ["_compute_h1", "_parameters"]
+    agrees(program, random_values(program, {"n": 4}), module, code)
+
+
+def chain(widths: Sequence[int], dtype: str = "float64") -> tuple[Program, dict[str, Any]]:
+    """Linear layers of these widths with tanh between them, and a squared error."""
+    lines, declared = [], {"x": f"real[n, {widths[0]}]", "y": f"real[n, {widths[-1]}]"}
+    for k, (before, after) in enumerate(zip(widths, widths[1:], strict=False), 1):
+        declared |= {f"W{k}": f"real[{after}, {before}]", f"B{k}": f"real[{after}]"}
+        lines += [f"t{k}[i,j] = sum[c](W{k}[j,c]*{f'h{k - 1}' if k > 1 else 'x'}[i,c])"]
+        lines += [f"h{k}[i,j] = tanh(t{k}[i,j] + B{k}[j])"]
+    lines += [f"loss = mean[i,j]((h{len(widths) - 1}[i,j] - y[i,j])**2)"]
+    program = written(declared, lines, ("loss",), dtype)
+    return program, random_values(program, {"n": 5})
+
+
+def entries_agree(widths: Sequence[int], module_of: Any) -> Any:
+    """The entries of a chain with an output give what the interpreter gives; the code."""
+    program, values = chain(widths)
+    programs, _ = derived(program)
+    assert programs.evaluate is not None
+    evaluate, output = programs.evaluate, f"h{len(widths) - 1}"
+    programs = replace(programs, predict=forward_program(replace(program, results=(output,)), (output,))[-1].program)
+    module, code = module_of(programs)
+    agrees(programs.predict, values, module, code)
+    check_gradient(programs, values, module, code)
+    expected = interpret(evaluate, values)["loss"]
+    found = call(module, code, "evaluate", evaluate, values)["values"]
+    np.testing.assert_allclose(found[0], expected, rtol=1e-11)
+    assert np.isnan(found[1:]).all()
+    return code
+
+
+def test_what_the_entries_begin_with_is_one_function(tmp_path: Path) -> None:
+    widths = (6, 64, 32, 3)
+    code = entries_agree(widths, plain)
+    assert [e.name for e in code.entries] == ["_forward", "_predict", "_gradient", "_evaluate"]
+    assert code.signatures["forward"].returns == ("h1", "h2", "t3")
+    assert "h1, h2, t3 = _forward(params, x, work)" in code.signatures["gradient"].text
+    assert "_, _, t3 = _forward(params, x, work)" in code.signatures["predict"].text
+    assert functions_text(code).count("_gemm(x, W1.T, t1)") == 1
+    entries_agree(widths, lambda programs: build(programs, tmp_path / "functions.py"))
+
+
+def test_the_gradient_begins_otherwise_where_it_keeps_what_the_others_overwrite() -> None:
+    """With equal widths the third layer can lie where the first was, but the gradient still needs that."""
+    code = entries_agree((8, 8, 8, 8, 8), plain)
+    sharing = [name for name, entry in code.signatures.items() if " = _forward(" in entry.text]
+    assert sharing == ["predict", "evaluate"]
+
+
+def test_a_short_nest_that_nothing_shares_stands_in_its_entry() -> None:
+    program = written({"x": "real[n, 3]", "B": "real[3]"}, ["h[i,j] = x[i,j] + B[j]"], ("h",))
+    module, code = plain(Programs(program))
+    assert not code.kernels
+    assert code.signatures["predict"].text.endswith(
+        "# (1) h[i, j] = x[i, j] + B[j]   3*n ops\n"
+        "    for i in range(n):\n        for j in range(3):\n            h[i, j] = x[i, j] + B[j]"
+    )
+    agrees(program, random_values(program, {"n": 4}), module, code)
+
+
+def test_long_statements_are_broken() -> None:
+    terms = " + ".join(f"tanh({k}*x[i,j])*sin(x[i,j] - {k})" for k in range(1, 12))
+    program = written({"x": "real[n, 3]"}, [f"h[i,j] = {terms}"], ("h",), "float32")
+    module, code = plain(Programs(program))
+    assert max(map(len, functions_text(code).splitlines())) <= 120
     agrees(program, random_values(program, {"n": 4}), module, code)
 
 

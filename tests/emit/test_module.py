@@ -23,6 +23,7 @@ from nablac.emit.tables import mapping
 from nablac.emit.view import ModelView
 from nablac.emit.write import MARK, write
 from nablac.errors import CompileError
+from nablac.frontend.model import Data
 from nablac.frontend.optimizers import formula_schedule
 from nablac.ir.tensor import Role
 from tests.emit.small_models import (
@@ -148,6 +149,16 @@ def test_writing_is_atomic_and_careful(tmp_path: Path) -> None:
     assert os.listdir(path.parent) == ["m.py"]
     with pytest.raises(CompileError, match="cannot be written"):
         write(text, path / "below.py")
+
+
+def test_the_digest_follows_what_the_text_follows() -> None:
+    def digest(data: Data | None) -> str:
+        return classifier(data=data).digest
+
+    plain = digest(Data(train={"": "a.npz"}))
+    assert plain == digest(Data(train={"": "b.npz"}, validation=0.5, folder="elsewhere"))
+    changed = (Data(prepare={"x": (2.0, 0.0)}), Data(prepare={"x": (3.0, 0.0)}), Data(target="y"))
+    assert len({plain, *map(digest, changed)}) == 4
 
 
 def test_a_wide_table_has_a_line_for_each_layer() -> None:
@@ -290,8 +301,8 @@ REFUSED: dict[str, tuple[Callable[[Any, Any, Any], Any], str]] = {
     ),
     "params in place": (
         lambda m, x, y: m.train_steps(m.init().astype(float), m.init_state(), x=x, y=y),
-        "params cannot be trained in place\n  found:    a copy\n"
-        "  expected: a contiguous, writable array of float32",
+        "params cannot change in place\n  found:    another kind\n"
+        "  expected: a contiguous, writable float32 array",
     ),
     "state": (
         lambda m, x, y: m.train_steps(m.init(), m.init(), x=x, y=y),

@@ -60,9 +60,8 @@ def files(tmp_path: Path) -> Path:
 def test_formats_agree(m: ModuleType, files: Path, names: list[str], target: str | None) -> None:
     x, y = samples(40)
     data = m.load(*(files / name for name in names), target=target)
-    assert list(data) == ["x", "y"] and (data["x"].astype(np.float32) == x).all() and (data["y"] == y).all()
+    assert set(data) == {"x", "y"} and (data["x"].astype(np.float32) == x).all() and (data["y"] == y).all()
     assert data["y"].dtype == np.int64
-    assert list(m.load(files / names[0], target=target, entry="predict")) == ["x"]
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -80,43 +79,34 @@ def refused(call: Callable[[], Any], module: ModuleType, folder: Path) -> str:
     return str(error.value).replace(f"{folder}{os.sep}", "")
 
 
+NO_FILE = "\n  expected: a .npz, .csv or IDX file"
 BROKEN: dict[str, tuple[str, bytes, str]] = {
     "text": ("x.csv", b"a,b,c,d,y\n1,2,3,4,0\n1,2,three,4,0\n",
-             "x.csv has a cell that is no number\n  found:    'three' in row 2, column 'c'\n"
-             "  expected: a number in each column"),
+             "x.csv cannot be used\n  found:    ['1', '2', 'three', '4', '0'] in line 3, not 5 numbers" + NO_FILE),
     "empty cell": ("x.csv", b"a,b,c,d,y\n1,,3,4,0\n",
-                   "x.csv has a cell that is no number\n  found:    '' in row 1, column 'b'\n"
-             "  expected: a number in each column"),
-    "short row": ("x.csv", b"a,b,c,d,y\n1,2,3\n",
-                  "x.csv has a cell that is no number\n  found:    'nothing' in row 1, column 'd'\n"
-                  "  expected: a number in each column"),
+                   "x.csv cannot be used\n  found:    ['1', '', '3', '4', '0'] in line 2, not 5 numbers" + NO_FILE),
+    "short row": ("x.csv", b"a,b,c,d,y\n\n1,2,3\n",
+                  "x.csv cannot be used\n  found:    ['1', '2', '3'] in line 3, not 5 numbers" + NO_FILE),
     "long row": ("x.csv", b"a,b,c,d,y\n1,2,3,4,5,6\n",
-                 "x.csv has a cell that is no number\n  found:    '6' in row 1, column 6\n"
-                 "  expected: a number in each column"),
-    "class names": ("x.csv", b"a,b,c,d,y\n1,2,3,4,cat\n",
-                    "x.csv has a cell that is no number\n  found:    'cat' in row 1, column 'y'\n"
-                    "  expected: a number in each column"),
+                 "x.csv cannot be used\n  found:    ['1', '2', '3', '4', '5', '6'] in line 2, not 5 numbers" + NO_FILE),
     "half a class": ("x.csv", b"a,b,c,d,y\n1,2,3,4,1\n1,2,3,4,0.5\n",
-                     "'y' is not whole\n  found:    0.5 in row 2\n  expected: integers"),
+                     "the input 'y' has the wrong dtype\n  found:    float64\n  expected: int64\n"
+                     "  remedy:   convert it"),
     "no target": ("x.csv", b"a,b,c,d,kind\n1,2,3,4,1\n",
-                  "the files lack 'y'\n  found:    x\n  expected: x, y\n"
-                  "  remedy:   name the array or the column so, or give --data and --target"),
+                  "the inputs' names differ\n  found:    x\n  expected: x, y"),
     "no rows": ("x.csv", b"a,b,c,d,y\n",
                 "the input 'x' has the wrong shape\n  found:    (0, 4)\n  expected: (n, 4)"),
-    "nothing": ("x.csv", b"", "the files lack 'x'\n  found:    nothing\n  expected: x, y\n"
-                "  remedy:   name the array or the column so, or give --data and --target"),
+    "nothing": ("x.csv", b"", "the inputs' names differ\n  found:    none\n  expected: x, y"),
     "encoding": ("x.csv", b"a,b,c,d,y\n\xff\xfe,2,3,4,1\n",
                  "x.csv cannot be used\n"
-                 "  found:    'utf-8' codec can't decode byte 0xff in position 10: invalid start byte\n"
-                 "  expected: a .npz, .csv or IDX file"),
-    "no archive": ("x.npz", b"PK\x03\x04", "x.npz cannot be used\n  found:    File is not a zip file\n"
-                   "  expected: a .npz, .csv or IDX file"),
-    "no numbers": ("x.idx", b"hello", "x.idx is not an IDX file\n  found:    b'hell' at its start\n"
-                   "  expected: two zeros, a type, a rank"),
-    "cut off": ("x.idx", b"\0\0\x08\x02\0\0\0\x02\0\0\0\x04abc", "x.idx is damaged\n  found:    15 bytes\n"
-                "  expected: 20 bytes for shape (2, 4)"),
-    "no gzip": ("x.gz", b"\0\0\x08\x01", "x.gz cannot be used\n  found:    Not a gzipped file (b'\\x00\\x00')\n"
-                "  expected: a .npz, .csv or IDX file"),
+                 "  found:    'utf-8' codec can't decode byte 0xff in position 10: invalid start byte" + NO_FILE),
+    "no archive": ("x.npz", b"PK\x03\x04", "x.npz cannot be used\n  found:    File is not a zip file" + NO_FILE),
+    "no numbers": ("x.idx", b"hello", "x.idx cannot be used\n  found:    b'hell' at its start" + NO_FILE),
+    "too short": ("x.idx", b"\0\0", "x.idx cannot be used\n  found:    b'\\x00\\x00' at its start" + NO_FILE),
+    "cut off": ("x.idx", b"\0\0\x08\x02\0\0\0\x02\0\0\0\x04abc",
+                "x.idx cannot be used\n  found:    cannot reshape array of size 3 into shape (2,4)" + NO_FILE),
+    "no gzip": ("x.gz", b"\0\0\x08\x01",
+                "x.gz cannot be used\n  found:    Not a gzipped file (b'\\x00\\x00')" + NO_FILE),
 }  # fmt: skip
 
 
@@ -136,28 +126,25 @@ def test_other_files(m: ModuleType, tmp_path: Path) -> None:
     assert "Object arrays cannot be loaded when allow_pickle=False" in refused(
         lambda: m.load(tmp_path / "pickled.npz"), m, tmp_path
     )
-    np.savez(tmp_path / "text.npz", x=np.array([["a"] * 4]), y=np.array([1]))
+    np.savez(tmp_path / "complex.npz", x=np.ones((1, 4)) * 1j, y=np.array([1]))
     assert "the input 'x' has the wrong dtype" in refused(
+        lambda: m.evaluate(m.init(), **m.load(tmp_path / "complex.npz")), m, tmp_path
+    )
+    np.savez(tmp_path / "text.npz", x=np.array([["a"] * 4]), y=np.array([1]))
+    assert "text.npz cannot be used\n  found:    ufunc 'multiply' did not contain a loop" in refused(
         lambda: m.evaluate(m.init(), **m.load(tmp_path / "text.npz")), m, tmp_path
     )
 
 
-def test_scaling(folder: Path, files: Path) -> None:
-    data = Data(prepare={"x": (2.0, -1.0)})
+def test_preparation(folder: Path, files: Path) -> None:
+    data = Data(prepare={"x": (2.0, -1.0)}, target="kind")
     module = loaded(text_of(classifier(data=data), CLASSIFIER), folder, "prepared")
-    assert module.PREPARATION == {"x": (2.0, -1.0)}
-    x, _ = samples(40)
-    raw = module.load(files / "both.npz")
-    np.testing.assert_array_equal(module.prepare(raw)[0]["x"], (2.0 * x - 1.0).astype(np.float32))
-    module = loaded(
-        text_of(classifier(data=Data(standardise=("x",), target="kind")), CLASSIFIER), folder, "standardised"
-    )
-    raw = module.load(files / "target.csv")
-    scaled = module.prepare(raw)[0]["x"]
-    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-6)
-    np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-6)
-    constant = {"x": np.full((3, 4), 5.0)}
-    assert (module.prepare(constant)[0]["x"] == 0).all()
+    assert module.PREPARATION == {"x": (2.0, -1.0)} and module.TARGET == "kind"
+    x, y = samples(40)
+    for name in ("both.npz", "target.csv"):
+        found = module.load(files / name)
+        np.testing.assert_allclose(found["x"], 2 * x - 1, rtol=1e-6, atol=1e-7)
+        assert (found["y"] == y).all()
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
@@ -168,42 +155,31 @@ def test_train_evaluate_predict(m: ModuleType, files: Path, capsys: pytest.Captu
     assert (
         m.main(["train", "--data", both, "--val", "0.25", "--epochs", "3", "--batch-size", "5", "--out", str(out)]) == 0
     )
-    assert sorted(os.listdir(out)) == ["checkpoint.npz", "curves.png", "history.csv"]
+    run = m.Run.load(out)
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("epoch 3  train_loss 0.")
+    assert told[1] == f"wrote checkpoint.npz, curves.png, history.csv in {out}"
     lines = (out / "history.csv").read_text().splitlines()
-    assert lines[0] == "epoch,step,lr,loss,train_loss,train_accuracy,val_loss,val_accuracy" and len(lines) == 4
+    assert lines[0] == "epoch,train_loss,train_accuracy,val_loss,val_accuracy,lr" and len(lines) == 4
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
-    run = m.Run.load(out / "checkpoint.npz")
-    assert run.history[-1]["step"] == 18 and lines[3].split(",")[3] == repr(run.history[-1]["loss"])
-    capsys.readouterr()
-    params = ["--params", str(out / "checkpoint.npz")]
-    assert m.main(["evaluate", "--data", both, *params]) == 0
+    assert run.state[-1] == 18 and lines[3].split(",")[3] == repr(run.history[-1]["val_loss"])
+    assert m.main(["evaluate", "--data", both, "--out", str(out)]) == 0
     x, y = samples(40)
     expected = m.evaluate(run.params, x=x, y=y)
     assert capsys.readouterr().out == f"loss {expected['loss']:.6g}  accuracy {expected['accuracy']:.6g}\n"
-    for name in ("p.csv", "p.npz"):
-        assert m.main(["predict", "--data", both, *params, "--out", str(files / name)]) == 0
-    logits = m.predict(run.params, x=x)["logits"]
-    with np.load(files / "p.npz") as file:
-        assert (file["logits"] == logits).all()
-    rows = (files / "p.csv").read_text().splitlines()
+    assert m.main(["predict", "--data", str(files / "x.npz"), "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"wrote {out / 'predicted_logits.csv'}\n"
+    rows = (out / "predicted_logits.csv").read_text().splitlines()
     assert rows[0] == "logits_0,logits_1,logits_2"
-    np.testing.assert_allclose(np.loadtxt(rows[1:], delimiter=","), logits, rtol=1e-6)
+    np.testing.assert_allclose(np.loadtxt(rows[1:], delimiter=","), m.predict(run.params, x=x)["logits"], rtol=1e-6)
 
 
-def test_scaling_goes_with_the_checkpoint(folder: Path, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    module = loaded(text_of(classifier(data=Data(standardise=("x",))), CLASSIFIER), folder, "standard")
+def test_validation_files(m: ModuleType, files: Path) -> None:
     both, out = str(files / "both.npz"), files / "out"
-    assert module.main(["train", "--data", both, "--val", both, "--epochs", "2", "--out", str(out)]) == 0
-    row = module.Run.load(out / "checkpoint.npz").history[-1]
-    capsys.readouterr()
-    assert module.main(["evaluate", "--data", both, "--params", str(out / "checkpoint.npz")]) == 0
-    assert capsys.readouterr().out.startswith(f"loss {row['train_loss']:.6g} ") and row["train_loss"] == row["val_loss"]
-    x, _ = samples(40)
-    np.savez(files / "one.npz", x=x[:1])
-    arguments = ["predict", "--params", str(out / "checkpoint.npz")]
-    for name in ("both", "one"):
-        module.main([*arguments, "--data", str(files / f"{name}.npz"), "--out", str(files / f"{name}.csv")])
-    assert (files / "one.csv").read_text().splitlines()[1] == (files / "both.csv").read_text().splitlines()[1]
+    arguments = ["train", "--data", str(files / "named.csv"), "--val", both, "--epochs", "2", "--out", str(out)]
+    assert m.main(arguments) == 0
+    row = m.Run.load(out).history[-1]
+    assert row["val_loss"] == row["train_loss"] and row["val_accuracy"] == row["train_accuracy"]
 
 
 def test_resume_from_the_command_line(m: ModuleType, files: Path) -> None:
@@ -215,23 +191,47 @@ def test_resume_from_the_command_line(m: ModuleType, files: Path) -> None:
         assert (files / "whole" / name).read_bytes() == (files / "parts" / name).read_bytes()
 
 
+def test_ctrl_c_ends_with_130(
+    m: ModuleType, files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epoch = m._epoch
+
+    def interrupted(run: Any, parts: Any, lr: float) -> Any:
+        if len(run.history) == 2:
+            raise KeyboardInterrupt
+        return epoch(run, parts, lr)
+
+    monkeypatch.setattr(m, "_epoch", interrupted)
+    out = files / "out"
+    assert m.main(["train", "--data", str(files / "both.npz"), "--out", str(out)]) == 130
+    told = capsys.readouterr().err
+    assert f"KeyboardInterrupt: stopped after epoch 2; go on from {out} with resume=True, or --resume" in told
+    assert len(m.Run.load(out).history) == 2
+
+
 def test_a_circuit_from_the_command_line(c: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert c.main(["train", "--steps", "5", "--lr", "1e-4", "--out", str(tmp_path)]) == 0
-    params = ["--params", str(tmp_path / "checkpoint.npz")]
-    assert c.main(["evaluate", *params]) == 0 and c.main(["predict", *params, "--out", str(tmp_path / "f.csv")]) == 0
+    out = ["--out", str(tmp_path)]
+    assert c.main(["train", "--steps", "5", "--lr", "1e-4", *out]) == 0
+    assert c.main(["evaluate", *out]) == 0 and c.main(["predict", *out]) == 0
+    assert (tmp_path / "predicted_f.csv").read_text().splitlines()[0] == "f_0"
     assert c.main(["info"]) == 0 and c.main(["selfcheck"]) == 0
-    out = capsys.readouterr().out
-    assert "loss 1" in out and "output     f                    float64[]" in out and "worst relative error" in out
+    told = capsys.readouterr().out
+    assert "step 5  train_loss 1" in told and "output     f                    float64[]" in told
+    assert "x                    relative error " in told
 
 
 def test_mistakes_end_with_2(m: ModuleType, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     both = str(files / "both.npz")
+    for name in ("i0", "i1", "i2"):
+        idx(files / name, np.zeros((3, 4)) if name == "i0" else np.zeros(3))
     for arguments, message in (
-        (["evaluate", "--data", both, "--params", "none.npz"], "InputError: none.npz cannot be used"),
+        (["evaluate", "--data", both, "--out", "none"], "InputError: none cannot be used"),
         (["train", "--data", "none.npz"], "InputError: none.npz cannot be used"),
-        (["train", "--data", both, "--batch-size", "0"], "InputError: batch_size cannot be used"),
-        (["train", "--data", both, "--val", "1.5"], "InputError: validation cannot be used"),
-        (["train", "--data", both, "--resume", "--out", str(files / "no")], "checkpoint.npz cannot be used"),
+        (["train", "--data", both, "--batch-size", "0"], "InputError: batch_size is out of range"),
+        (["train", "--data", both, "--val", "1.5"], "InputError: 1.5 cannot be used"),
+        (["train", "--data", both, "--val", ".0"], "InputError: validation cannot be used"),
+        (["train", "--data", *[str(files / f"i{k}") for k in range(3)]], f"InputError: {files / 'i2'} cannot be used"),
+        (["train", "--data", both, "--resume", "--out", str(files / "no")], "checkpoint.npz"),
         (["train", "--data", both, "--out", both], "cannot be used"),
     ):
         assert m.main(arguments) == 2
@@ -240,8 +240,8 @@ def test_mistakes_end_with_2(m: ModuleType, files: Path, capsys: pytest.CaptureF
         with pytest.raises(SystemExit) as stop:
             m.main(arguments)
         assert stop.value.code == 2
-    assert m.main(["train", "--data", both, "--lr", "3.4e38", "--out", str(files / "no")]) == 1
-    assert "DivergedError: the loss is not finite in epoch 1, step" in capsys.readouterr().err
+    assert m.main(["train", "--data", both, "--lr", "3.4e38", "--out", str(files / "no")]) == 2
+    assert "InputError: the loss is not finite in epoch 1, step" in capsys.readouterr().err
 
 
 def test_the_script(m: ModuleType, folder: Path) -> None:

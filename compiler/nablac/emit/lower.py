@@ -24,8 +24,8 @@ from nablac.ir.text import print_expression
 
 RESERVED = frozenset(
     {
-        "params", "state", "order", "batch_size", "steps", "lr", "step", "epochs", "seed", "validation", "out", "resume",
-        "progress", "inputs",
+        "params", "state", "order", "batch_size", "steps", "lr", "step", "epochs", "seed", "validation", "out",
+        "resume", "progress", "inputs",
     }
 )  # fmt: skip
 """Names of arguments of the module's functions: no input may be called so."""
@@ -43,8 +43,8 @@ LOCAL = frozenset(
 
 OWN = frozenset(
     {
-        "_arena", "_convert", "_draw", "_epoch", "_extents", "_forward_numpy", "_info", "_number",
-        "_prepared", "_private_cache", "_random", "_read", "_read_csv", "_read_idx", "_selfcheck", "_split",
+        "_arena", "_convert", "_draw", "_epoch", "_extents", "_forward_numpy", "_info", "_number", "_prepared",
+        "_private_cache", "_random", "_read", "_read_csv", "_read_idx", "_selfcheck", "_split", "_take",
         "_told", "_train", "_train_steps", "_use", "_write", "_write_csv",
     }
 )  # fmt: skip
@@ -99,7 +99,7 @@ def lower(
         kernels=_kernels(code),
         numpy_functions=numpy_text,
         products=code.products,
-        train_arguments=_folded("_train_steps", _train_arguments(list(named.values()), [named[name] for name in gathered])),
+        train_arguments=_train_arguments(list(named.values()), [named[name] for name in gathered]),
         gather=_gather([(named[name], model.program.declared[name]) for name in gathered]),
         gathered=tables.literal(gathered),
         gradient_arguments="".join(f"{named[n]}_batch[:size], " if n in gathered else f"{named[n]}, " for n in named),
@@ -187,10 +187,11 @@ def _function(function: Function) -> str:
     return "\n".join(part for part in (function.comment, function.text) if part)
 
 
-def _train_arguments(reads: Sequence[str], gathered: Sequence[str]) -> list[str]:
+def _train_arguments(reads: Sequence[str], gathered: Sequence[str]) -> str:
     order = ["order", "rows"] if gathered else []
     batches = [f"{name}_batch" for name in gathered]
-    return ["params", "state", *reads, *order, "lr", "step", *batches, "grad", "work", "iwork", "losses"]
+    names = ["params", "state", *reads, *order, "lr", "step", *batches, "grad", "work", "iwork", "losses"]
+    return _folded("_train_steps", names)
 
 
 def _folded(name: str, arguments: Sequence[str]) -> str:

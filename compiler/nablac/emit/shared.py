@@ -9,31 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sympy import Expr
-
 from nablac.plan.loops import Nest, Schedule, Space
-from nablac.plan.memory import Memory
+from nablac.plan.memory import Memory, Spot
 
-LEAST = 4
+LEAST = 3
 """Fewer nests are not worth a function."""
 
 
 def shared_nests(schedules: Sequence[Schedule], memories: Sequence[Memory]) -> int:
     """How many nests all the schedules begin with; 0 where they are too few for a function of their own."""
-    offsets = [{s.buffer.name: s.offset for arena in (m.reals, m.integers) for s in arena.spots} for m in memories]
+    spots = [{s.buffer.name: s for arena in (m.reals, m.integers) for s in arena.spots} for m in memories]
     count = 0
     for nests in zip(*(s.nests for s in schedules), strict=False):
         same = all(nest.equations == nests[0].equations and nest.body == nests[0].body for nest in nests)
-        if not same or not _same_places(nests[0], schedules, offsets) or not _stays_inside(nests, schedules):
+        if not same or not _same_places(nests[0], schedules, spots) or not _stays_inside(nests, schedules):
             break
         count += 1
     return count if count >= LEAST and len(schedules) > 1 else 0
 
 
-def _same_places(nest: Nest, schedules: Sequence[Schedule], offsets: Sequence[Mapping[str, Expr]]) -> bool:
+def _same_places(nest: Nest, schedules: Sequence[Schedule], spots: Sequence[Mapping[str, Spot]]) -> bool:
     """Whether the nest's buffers, and their places, are the same in all schedules."""
-    names = (*nest.read, *nest.written)
-    return all(len({s.buffers[name] for s in schedules}) == len({o.get(name) for o in offsets}) == 1 for name in names)
+    for name in (*nest.read, *nest.written):
+        places = {s[name].offset if name in s else None for s in spots}
+        if len({s.buffers[name] for s in schedules}) > 1 or len(places) > 1:
+            return False
+    return True
 
 
 def _stays_inside(nests: Sequence[Nest], schedules: Sequence[Schedule]) -> bool:
