@@ -50,9 +50,9 @@ TARGET, PREPARATION = None, {}  # in files: what to learn, factors and offsets
 
 
 def _private_cache():
-    """A directory of the user's own for Numba's cache, named by this file's hash; "" where there can be none."""
+    """A directory of the user's own for Numba's cache, named by this module's hash; "" where there can be none."""
     try:
-        digest = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:32]
+        digest = hashlib.sha256(__name__.encode() + Path(__file__).read_bytes()).hexdigest()[:32]
         place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "nablac", digest)
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = place.lstat()
