@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
+from nablac.algebra.pullback import Term
 from nablac.errors import CompileError
 from nablac.frontend.model import Model
 from nablac.ir.check import check
@@ -15,7 +16,7 @@ from nablac.ir.tensor import Role
 from nablac.ir.text import print_equation
 from nablac.passes.canonicalise import canonicalise
 from nablac.passes.contract import contract
-from nablac.passes.differentiate import reverse
+from nablac.passes.differentiate import Differentiated, reverse
 from nablac.passes.inline import inline
 from nablac.passes.select import select
 from nablac.passes.share import share
@@ -61,6 +62,7 @@ class Compiled:
     ``programs``: ``predict`` (the outputs), ``evaluate`` (loss and metrics), ``forward`` (both), ``gradient`` (loss and
     gradients) and ``update`` (the optimizer).  ``gradients`` names the gradient of each parameter.  Equations are
     numbered by target and text: those of the gradient program first, in order, then what only the others have.
+    ``terms`` tells how each adjoint came about.
     """
 
     model: Model
@@ -68,6 +70,7 @@ class Compiled:
     records: Mapping[str, tuple[Record, ...]]
     gradients: Mapping[str, str]
     numbers: Mapping[str, int]
+    terms: Mapping[str, tuple[Term, ...]]
 
     def number(self, equation: Equation) -> int:
         """The equation's number in the report and above the loops of the generated module."""
@@ -101,9 +104,9 @@ def compile_model(model: Model) -> Compiled:
 def _compiled(model: Model) -> Compiled:
     program, metrics = model.program, tuple(tensor for _, tensor in model.metrics)
     wrt = [t.name for t in program.having(Role.PARAM)]
-    derived, gradients = gradient_program(program, model.loss, wrt)
+    gradient, derived = gradient_program(program, model.loss, wrt)
     records = {
-        "gradient": derived,
+        "gradient": gradient,
         "predict": forward_program(program, model.outputs),
         "evaluate": forward_program(program, (model.loss, *metrics)),
         "forward": forward_program(program, tuple(dict.fromkeys((*model.outputs, model.loss, *metrics)))),
@@ -114,7 +117,7 @@ def _compiled(model: Model) -> Compiled:
     for one in programs.values():
         for equation in one.equations:
             numbers.setdefault(print_equation(equation), len(numbers) + 1)
-    return Compiled(model, programs, {n: tuple(r) for n, r in records.items()}, gradients, numbers)
+    return Compiled(model, programs, {n: tuple(r) for n, r in records.items()}, derived.names, numbers, derived.terms)
 
 
 def forward_program(program: Program, results: Sequence[str]) -> list[Record]:
@@ -123,15 +126,15 @@ def forward_program(program: Program, results: Sequence[str]) -> list[Record]:
     return _run(start, BEFORE + AFTER)
 
 
-def gradient_program(program: Program, of: str, wrt: Sequence[str]) -> tuple[list[Record], dict[str, str]]:
-    """Optimise a program for a scalar and its gradients; the names of these by parameter."""
+def gradient_program(program: Program, of: str, wrt: Sequence[str]) -> tuple[list[Record], Differentiated]:
+    """Optimise a program for a scalar and its gradients; the records, and what differentiation made."""
     start = program.with_equations(program.equations, results=(of,))
     records = _run(start, BEFORE)
     begun = perf_counter()
     derived = reverse(records[-1].program, of, wrt)
     check(derived.program, "differentiate")
     records.append(Record("differentiate", perf_counter() - begun, derived.program, True))
-    return records + _run(derived.program, AFTER), derived.names
+    return records + _run(derived.program, AFTER), derived
 
 
 def _run(program: Program, passes: Sequence[Pass]) -> list[Record]:

@@ -73,7 +73,8 @@ def test_random_programs_keep_their_meaning(seed: int) -> None:
 def test_random_gradients_keep_their_meaning(seed: int) -> None:
     program, values = random_program(seed)
     wrt = [t.name for t in program.having(Role.PARAM)]
-    records, names = gradient_program(program, "loss", wrt)
+    records, derived = gradient_program(program, "loss", wrt)
+    names = derived.names
     final = records[-1].program
     evaluate = forward_program(program, ("loss",))[-1].program
     module, code = plain(Programs(evaluate, evaluate, final, loss="loss", gradients=names))
@@ -159,7 +160,8 @@ def model(name: str, dtype: str = "float64") -> tuple[Program, dict[str, Any]]:
 
 
 def derived(program: Program) -> tuple[Programs, dict[str, str]]:
-    records, names = gradient_program(program, "loss", [t.name for t in program.having(Role.PARAM)])
+    records, derived = gradient_program(program, "loss", [t.name for t in program.having(Role.PARAM)])
+    names = derived.names
     final = records[-1].program
     evaluate = forward_program(program, ("loss",))[-1].program
     return Programs(evaluate, evaluate, final, loss="loss", gradients=names), names
@@ -224,7 +226,8 @@ def test_integer_results_and_awkward_names() -> None:
 
 def test_a_parameter_without_effect_has_gradient_zero() -> None:
     program = written({"x": "real[n]", "W": "real", "V": "real[4]"}, ["loss = mean[i]((x[i] - W)**2)"], ("loss",))
-    records, names = gradient_program(program, "loss", ["W"])
+    records, derived = gradient_program(program, "loss", ["W"])
+    names = derived.names
     final = records[-1].program
     values = random_values(program, {"n": 5})
     module, code = plain(Programs(program, program, final, loss="loss", gradients=names))

@@ -21,7 +21,8 @@ def test_gradient(name: str, golden: Callable[[str], None]) -> None:
     program = known_program(name)
     values = random_values(program.tensors[: len(program.tensors) - len(program.equations)], 3)
     wrt = [t.name for t in program.having(Role.PARAM)]
-    records, names = gradient_program(program, "loss", wrt)
+    records, derived = gradient_program(program, "loss", wrt)
+    names = derived.names
     found = interpret(records[-1].program, values)
     for parameter in wrt:
         expected = np.empty_like(values[parameter])
@@ -52,7 +53,8 @@ def test_tangent_and_gradient_agree(name: str) -> None:
 @pytest.mark.parametrize("spelling", ["by hand", "in many steps"])
 def test_cross_entropy_is_p_minus_y_and_finite_at_huge_logits(spelling: str) -> None:
     program = known_program(f"softmax cross-entropy {spelling}")
-    records, names = gradient_program(program, "loss", ["z"])
+    records, derived = gradient_program(program, "loss", ["z"])
+    names = derived.names
     z = np.array([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4], [0.0, 1e-17, -1e-17]])
     labels = np.array([1, 1, 0])
     found = interpret(records[-1].program, {"z": z, "y": labels})

@@ -29,7 +29,8 @@ def check_program(seed: int) -> None:
     expected = interpret(program, values)["loss"]
     for record in forward_program(program, ("loss",)):
         np.testing.assert_allclose(interpret(record.program, values)["loss"], expected, rtol=1e-10, err_msg=record.name)
-    records, names = gradient_program(program, "loss", wrt)
+    records, derived = gradient_program(program, "loss", wrt)
+    names = derived.names
     derived = next(r.program for r in records if r.name == "differentiate")
     gradients = interpret(derived, values)
     for name in wrt:

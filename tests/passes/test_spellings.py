@@ -36,7 +36,8 @@ def exact(program: Program, point: float) -> tuple[float, float]:
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_value_and_gradient_are_right_everywhere(name: str) -> None:
     plain = program_of(SPELLINGS[name])
-    records, names = gradient_program(plain, "loss", ["x"])
+    records, derived = gradient_program(plain, "loss", ["x"])
+    names = derived.names
     for point in POINTS:
         found = interpret(records[-1].program, {"x": point})
         value, slope = exact(plain, point)
@@ -46,7 +47,8 @@ def test_value_and_gradient_are_right_everywhere(name: str) -> None:
 
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_formulas(name: str, golden) -> None:  # type: ignore[no-untyped-def]
-    records, names = gradient_program(program_of(SPELLINGS[name]), "loss", ["x"])
+    records, derived = gradient_program(program_of(SPELLINGS[name]), "loss", ["x"])
+    names = derived.names
     defined = records[-1].program.defined
     golden("\n".join(f"{t} = {print_expression(defined[t].body)}" for t in ("loss", names["x"])))
 
@@ -59,5 +61,6 @@ def test_derivatives_through_saved_outputs_are_found() -> None:
         ("relu(x)", "where(loss > 0, 1, 0)"),
         ("1/(1 + exp(-3*x))", "3*loss*(1 - loss)"),
     ):
-        records, names = gradient_program(program_of(text), "loss", ["x"])
+        records, derived = gradient_program(program_of(text), "loss", ["x"])
+        names = derived.names
         assert print_expression(records[-1].program.defined[names["x"]].body) == expected

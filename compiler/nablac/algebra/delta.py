@@ -29,10 +29,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class Eliminated:
-    """What is left of a sum: its body and the indices still summed, with their extents."""
+    """What is left of a sum: its body and the indices still summed, with their extents.
+
+    ``solved`` tells each delta that went: the pair, and which index it put what for.
+    """
 
     body: Expr
     summed: tuple[tuple[Symbol, Expr], ...]
+    solved: tuple[tuple[Pair, Symbol, Expr], ...] = ()
 
 
 def eliminate(body: Expr, pairs: Sequence[Pair], summed: Mapping[Symbol, Expr]) -> Eliminated:
@@ -49,6 +53,7 @@ def eliminate(body: Expr, pairs: Sequence[Pair], summed: Mapping[Symbol, Expr]) 
     waiting = [p for p in pairs if p.extent != 1 or p.right.free_symbols & set(summed)]
     guards: list[Expr] = []
     left_over: list[Expr] = []
+    solved: list[tuple[Pair, Symbol, Expr]] = []
     while waiting:
         pair, symbol = _next(waiting, remaining)
         waiting.remove(pair)
@@ -56,6 +61,7 @@ def eliminate(body: Expr, pairs: Sequence[Pair], summed: Mapping[Symbol, Expr]) 
             left_over.append(Delta(pair.left, pair.right))
             continue
         solution = _solve(pair, symbol)
+        solved.append((pair, symbol, solution))
         guards += _guards(symbol, solution, remaining[symbol], pair)
         del remaining[symbol]
         put = {symbol: solution}
@@ -66,7 +72,7 @@ def eliminate(body: Expr, pairs: Sequence[Pair], summed: Mapping[Symbol, Expr]) 
     for delta in left_over:
         body = body * delta
     condition = sympy.And(*guards)
-    return Eliminated(Where(condition, body, S.Zero), tuple(remaining.items()))
+    return Eliminated(Where(condition, body, S.Zero), tuple(remaining.items()), tuple(solved))
 
 
 def _next(waiting: Sequence[Pair], summed: Mapping[Symbol, Expr]) -> tuple[Pair, Symbol | None]:

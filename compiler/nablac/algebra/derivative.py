@@ -30,11 +30,16 @@ def local_derivative(body: Expr, access: Access) -> tuple[Expr, tuple[str, ...]]
     >>> local_derivative(z**2 * Access("w"), z)[0]
     2*w*z
     """
+    return rewrite(plain_derivative(body, access), ALL)
+
+
+def plain_derivative(body: Expr, access: Access) -> Expr:
+    """d(body)/d(access) as SymPy finds it; raises ``DerivativeError`` where it finds none."""
     element = Symbol("element", real=True)
     derived = body.xreplace({access: element}).diff(element)
     if derived.has(*LEFTOVERS) or derived.has(S.NaN, S.ComplexInfinity, S.ImaginaryUnit):
         raise DerivativeError(f"SymPy finds no derivative of {body} with respect to {access}", found=str(derived))
-    return rewrite(derived.xreplace({element: access}), ALL)
+    return derived.xreplace({element: access})
 
 
 @lru_cache(maxsize=10_000)

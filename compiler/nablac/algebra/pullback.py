@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import sympy
 from sympy import Expr, S, Symbol
 
-from nablac.algebra.delta import Pair, eliminate
+from nablac.algebra.delta import Eliminated, Pair, eliminate
 from nablac.algebra.derivative import local_derivative, through_output
 from nablac.algebra.laws import ALL
 from nablac.algebra.rename import apart, rename, taken_names
@@ -28,6 +28,23 @@ from nablac.ir.tensor import Tensor
 
 
 @dataclass(frozen=True)
+class Derivation:
+    """How a term came about, for those who want to read it; nothing is computed from it.
+
+    ``equation`` and ``access``: what the chain rule went through and what it went to.  ``slope``: the local derivative
+    as it was used.  ``product``: slope times adjoint under the equation's indices, apart from the result's.  ``pairs``:
+    the deltas.  ``left``: what their elimination left.
+    """
+
+    equation: Equation
+    access: Access
+    slope: Expr
+    product: Equation
+    pairs: tuple[Pair, ...]
+    left: Eliminated
+
+
+@dataclass(frozen=True)
 class Term:
     """A summand of an adjoint: ``sum over summed of body``, over the result's ``indices``."""
 
@@ -35,6 +52,7 @@ class Term:
     body: Expr
     summed: tuple[tuple[Symbol, Expr], ...]
     origin: Origin
+    derivation: Derivation
 
 
 def result_indices(tensor: Tensor, definition: Equation | None, readers: Sequence[Equation]) -> tuple[Symbol, ...]:
@@ -88,7 +106,8 @@ def pullback(
     if tidy == 0:
         return None
     origin = Origin(equation.origin.where, equation.origin.layer, "reverse", equation.target).touched(*laws, *more)
-    return _renamed_back(Term(result, tidy, left.summed, origin), names, tensor)
+    derivation = Derivation(equation, access, slope, away, tuple(pairs), left)
+    return _renamed_back(Term(result, tidy, left.summed, origin, derivation), names, tensor)
 
 
 def _renamed_back(term: Term, names: dict[Symbol, Symbol], tensor: Tensor) -> Term:
@@ -99,7 +118,7 @@ def _renamed_back(term: Term, names: dict[Symbol, Symbol], tensor: Tensor) -> Te
     back = {new: old for old, new in names.items() if old != new and new in ranges and old.name not in taken}
     same = rename(whole, back)
     summed = tuple((back.get(s, s), e) for s, e in term.summed)
-    return Term(term.indices, same.body, summed, term.origin)
+    return replace(term, body=same.body, summed=summed)
 
 
 def without_product(equation: Equation) -> tuple[Equation, Equation]:

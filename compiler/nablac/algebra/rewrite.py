@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -49,6 +49,25 @@ def rewrite(expression: Expr, laws: Laws) -> tuple[Expr, tuple[str, ...]]:
         else:
             break
     return node, tuple(fired)
+
+
+def rewrite_steps(expression: Expr, laws: Laws) -> Iterator[tuple[Law, Expr]]:
+    """Each law that ``rewrite`` fires, in order, with the whole expression after it."""
+    if expression.is_Atom or not expression.args:
+        return
+    arguments = list(expression.args)
+    for place, argument in enumerate(expression.args):
+        for law, new in rewrite_steps(argument, laws):
+            arguments[place] = new
+            yield law, expression.func(*arguments)
+    node = expression.func(*arguments) if arguments != list(expression.args) else expression
+    for law in laws:
+        if isinstance(node, law.heads):
+            new = law.apply(node)
+            if new is not None and new != node:
+                yield law, new
+                yield from rewrite_steps(new, laws)
+                return
 
 
 def _inside(node: Expr, laws: Laws, fired: dict[str, None]) -> Expr:

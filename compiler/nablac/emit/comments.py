@@ -64,7 +64,7 @@ class Commentary:
         self._told.add(self.number(equation))
         origin = equation.origin
         rule = origin.rule if origin.of is None else f"{origin.rule} of {origin.of}"
-        facts = [*([] if rule == "forward" else [rule]), *origin.laws, _cost(equation)]
+        facts = [*([] if rule == "forward" else [rule]), *origin.distinct_laws, _cost(equation)]
         head, tail = f"({self.number(equation)}) {print_equation(equation)}", "; ".join(facts)
         if len(head) + len(tail) + 3 <= WIDTH:
             return [f"{head}   {tail}"]

@@ -34,7 +34,8 @@ class Reduction:
 class Origin:
     """Where an equation comes from: the user's line, the layer, the rule that made it, the laws that touched it.
 
-    ``of`` names, for an equation that a transform derived, the tensor whose equation it came from.
+    ``of`` names, for an equation that a transform derived, the tensor whose equation it came from.  ``laws`` only grows,
+    so that what one pass did is what it appended.
     """
 
     where: Place | None = None
@@ -44,8 +45,13 @@ class Origin:
     laws: tuple[str, ...] = ()
 
     def touched(self, *laws: str) -> Origin:
-        """The same origin with laws added, each once."""
-        return replace(self, laws=self.laws + tuple(dict.fromkeys(law for law in laws if law not in self.laws)))
+        """The same origin with laws added."""
+        return replace(self, laws=self.laws + laws) if laws else self
+
+    @property
+    def distinct_laws(self) -> tuple[str, ...]:
+        """The laws, each once, in the order in which they first fired."""
+        return tuple(dict.fromkeys(self.laws))
 
 
 @dataclass(frozen=True)

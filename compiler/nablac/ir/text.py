@@ -59,7 +59,7 @@ def print_program(program: Program) -> str:
         lines += [f"  {role.value} {print_tensor(t)}" for t in program.having(role)]
     width = len(str(len(program.equations)))
     for number, equation in enumerate(program.equations, 1):
-        note = equation.origin.rule + "".join(f"; {law}" for law in equation.origin.laws)
+        note = equation.origin.rule + "".join(f"; {law}" for law in equation.origin.distinct_laws)
         lines.append(f"  ({number:>{width}}) {print_equation(equation)}    # {note}")
     lines.append(f"  results {', '.join(program.results)}")
     return "\n".join(lines)

@@ -20,8 +20,8 @@ Leaves to others: removing what is not needed, merging trivial equations, stable
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from sympy import Expr, S, Symbol
 
@@ -37,10 +37,11 @@ from nablac.ir.tensor import Kind, Role, Tensor
 
 @dataclass(frozen=True)
 class Differentiated:
-    """The longer program, and the derivative's name for each tensor asked for."""
+    """The longer program, the derivative's name for each tensor asked for, and the terms of each adjoint by its name."""
 
     program: Program
-    names: dict[str, str]
+    names: Mapping[str, str]
+    terms: Mapping[str, tuple[Term, ...]] = field(default_factory=dict)
 
 
 def reverse(program: Program, of: str, wrt: Sequence[str]) -> Differentiated:
@@ -64,7 +65,8 @@ def reverse(program: Program, of: str, wrt: Sequence[str]) -> Differentiated:
         program.tensors + tuple(sweep.tensors),
         tuple(dict.fromkeys((*program.results, *names.values()))),
     )
-    return Differentiated(longer, names)
+    terms = {sweep.names[name]: tuple(terms) for name, terms in sweep.terms.items() if name in sweep.names}
+    return Differentiated(longer, names, terms)
 
 
 def _active(program: Program, wrt: Iterable[str]) -> set[str]:
