@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "compiler" / "nablac"
 
 LAYERS = (
-    "errors", "ir", "algebra", "frontend", "passes", "plan", "emit", "report", "pipeline", "network", "verify", "store",
+    "errors", "ir", "algebra", "frontend", "passes", "pipeline", "plan", "emit", "report", "network", "verify", "store",
     "cli",
 )  # fmt: skip
 """Each layer may import itself and what stands to its left; ``__init__`` and ``__main__`` may import all."""

@@ -49,8 +49,7 @@ def eliminate(body: Expr, pairs: Sequence[Pair], summed: Mapping[Symbol, Expr]) 
     (x[i, m], ((i, n),))
     """
     remaining = dict(summed)
-    # an axis of length 1 has the place 0 alone: delta(m, 0) is 1 there
-    waiting = [p for p in pairs if p.extent != 1 or p.right.free_symbols & set(summed)]
+    waiting = [p for p in pairs if not is_one(p, summed)]
     guards: list[Expr] = []
     left_over: list[Expr] = []
     solved: list[tuple[Pair, Symbol, Expr]] = []
@@ -73,6 +72,11 @@ def eliminate(body: Expr, pairs: Sequence[Pair], summed: Mapping[Symbol, Expr]) 
         body = body * delta
     condition = sympy.And(*guards)
     return Eliminated(Where(condition, body, S.Zero), tuple(remaining.items()), tuple(solved))
+
+
+def is_one(pair: Pair, summed: Mapping[Symbol, Expr]) -> bool:
+    """Whether a delta is 1 everywhere: an axis of length 1 has the place 0 alone."""
+    return bool(pair.extent == 1 and not pair.right.free_symbols & set(summed))
 
 
 def _next(waiting: Sequence[Pair], summed: Mapping[Symbol, Expr]) -> tuple[Pair, Symbol | None]:

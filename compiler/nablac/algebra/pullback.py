@@ -32,13 +32,14 @@ class Derivation:
     """How a term came about, for those who want to read it; nothing is computed from it.
 
     ``equation`` and ``access``: what the chain rule went through and what it went to.  ``slope``: the local derivative
-    as it was used.  ``product``: slope times adjoint under the equation's indices, apart from the result's.  ``pairs``:
-    the deltas.  ``left``: what their elimination left.
+    as it was used.  ``adjoint``: what it was multiplied by.  ``product``: slope times adjoint under the equation's
+    indices, apart from the result's.  ``pairs``: the deltas.  ``left``: what their elimination left.
     """
 
     equation: Equation
     access: Access
     slope: Expr
+    adjoint: Expr
     product: Equation
     pairs: tuple[Pair, ...]
     left: Eliminated
@@ -93,7 +94,8 @@ def pullback(
         (k,) = equation.reduction.indices
         place = IntAccess(extremum(equation), *equation.indices)
         pairs.append(Pair(place, k, equation.ranges[k]))
-    body = slope * (S.One if adjoint is None else adjoint)
+    seed = S.One if adjoint is None else adjoint
+    body = slope * seed
     # the equation's own indices make way for the result's: they are renamed apart, and back where they are free again
     stated = replace(equation, body=body)
     away = apart(stated, {i.name for i in result})
@@ -106,7 +108,7 @@ def pullback(
     if tidy == 0:
         return None
     origin = Origin(equation.origin.where, equation.origin.layer, "reverse", equation.target).touched(*laws, *more)
-    derivation = Derivation(equation, access, slope, away, tuple(pairs), left)
+    derivation = Derivation(equation, access, slope, seed, away, tuple(pairs), left)
     return _renamed_back(Term(result, tidy, left.summed, origin, derivation), names, tensor)
 
 

@@ -1,0 +1,180 @@
+"""report/derivation: the steps by which each adjoint came about, from the chain rule to its numbered equation.
+
+Differentiation keeps how it made each term (``algebra/pullback.Derivation``), and the pipeline keeps the program after
+each pass; here both are told again, one law at a time.  Nothing is derived anew that could differ from what was
+compiled: a test holds the last step equal to the equation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from sympy import Expr, Mul, S
+
+from nablac.algebra.cost import equation_operations, operations
+from nablac.algebra.delta import Pair, eliminate, is_one
+from nablac.algebra.derivative import plain_derivative
+from nablac.algebra.laws import ALL
+from nablac.algebra.pullback import Derivation, Term
+from nablac.algebra.rewrite import rewrite_steps
+from nablac.ir.equation import Equation, Program, Reduction
+from nablac.ir.functions import Access, Delta
+from nablac.ir.text import print_equation, print_expression
+from nablac.pipeline import Compiled
+from nablac.report.boxes import Box, Fenced, Fraction, Name, Operator, Row
+from nablac.report.content import Gradient, Stage, Step
+from nablac.report.formula import expression_form, index_form
+from nablac.report.laws import IDENTITIES, PASSES
+from nablac.report.notation import Notation
+
+
+def gradient(compiled: Compiled, wrt: str, notation: Notation) -> Gradient:
+    """The gradient with respect to a tensor, stage by stage from the loss; ``wrt`` is one of ``compiled.gradients``."""
+    adjoint = compiled.gradients[wrt]
+    raw, final = compiled.program_after("differentiate"), compiled.programs["gradient"]
+    chain = [name for name in _needed(raw, adjoint) if name in compiled.terms]
+    stages = tuple(_Stages(compiled, notation).stage(name) for name in chain or [adjoint])
+    needed = _needed(final, adjoint)
+    numbers = tuple(compiled.number(final.defined[name]) for name in needed)
+    read = dict.fromkeys(s for name in needed for s in final.defined[name].sources)
+    shared = tuple(s for s in read if s in final.defined and not is_derived(final.defined[s]))
+    return Gradient(wrt, adjoint, (compiled.model.loss, *(s.of for s in stages)), numbers, stages, shared)
+
+
+def is_derived(equation: Equation) -> bool:
+    """Whether the reverse sweep made the equation."""
+    return equation.origin.rule == "reverse"
+
+
+def _needed(program: Program, adjoint: str) -> list[str]:
+    """The targets of the derived equations that an adjoint needs, itself last."""
+    needed = {adjoint}
+    found = []
+    for equation in reversed(program.equations):
+        if equation.target in needed and is_derived(equation):
+            needed.update(equation.sources)
+            found.append(equation.target)
+    return found[::-1]
+
+
+class _Stages:
+    """Tells the stages of one compiled model."""
+
+    def __init__(self, compiled: Compiled, notation: Notation) -> None:
+        self.compiled, self.notation = compiled, notation
+        self.records = compiled.records["gradient"]
+        self.raw = compiled.program_after("differentiate")
+
+    def stage(self, adjoint: str) -> Stage:
+        """The derivation of one adjoint."""
+        terms = self.compiled.terms.get(adjoint, ())
+        start = self.raw.defined[adjoint]
+        steps = [step for term in terms for step in self.term(adjoint, term)]
+        if not terms:
+            steps = [self.equation("no path from the loss", start)]
+        elif len(terms) > 1:
+            steps.append(self.equation(f"sum of the {len(terms)} terms", start))
+        last, changes = self.history(start)
+        final = [e for e in self.compiled.programs["gradient"].equations if e.target == adjoint]
+        return Stage(
+            adjoint,
+            terms[0].derivation.access.tensor if terms else adjoint.removeprefix("d_"),
+            tuple(dict.fromkeys(t.derivation.equation.target for t in terms)),
+            (*steps, *changes),
+            tuple(self.compiled.number(e) for e in final),
+            sum((_plain_operations(adjoint, t, start) for t in terms), S.Zero),
+            sum((equation_operations(e) for e in final), S.Zero) if last is not None else S.Zero,
+        )
+
+    def term(self, adjoint: str, term: Term) -> Iterator[Step]:
+        """The chain rule through one equation: its local derivative, the product, the deltas, the laws."""
+        d = term.derivation
+        yield self.equation(f"the equation of {d.equation.target}", d.equation)
+        plain = plain_derivative(d.equation.body, d.access)
+        yield self.local("local derivative", d, plain)
+        slope = plain
+        for law, slope in rewrite_steps(plain, ALL):
+            yield self.local(law.name, d, slope, law.identity)
+        if slope != d.slope:
+            yield self.local("saved output", d, d.slope, IDENTITIES["saved output"])
+        ranges = dict(zip(term.indices, self.raw.defined[adjoint].shape, strict=True))
+        stated = Equation(adjoint, term.indices, S.Zero, tuple(ranges.items()))
+        yield from self.deltas(stated, d)
+        left = _summed(stated, d.left.body, dict(d.left.summed))
+        for law, body in rewrite_steps(d.left.body, ALL):
+            yield self.equation(law.name, replace(left, body=body), law.identity)
+
+    def deltas(self, stated: Equation, d: Derivation) -> Iterator[Step]:
+        """The product under all its deltas, then each delta that goes, then guards where an index could leave."""
+        body, summed = d.product.body, dict(d.product.ranges)
+        pairs = [p for p in d.pairs if not is_one(p, summed)]
+        yield self.equation("chain rule", _under(stated, body, summed, pairs), "sum over what reads it")
+        for pair, symbol, solution in d.left.solved:
+            put = {symbol: solution}
+            pairs.remove(pair)
+            pairs = [Pair(p.left.xreplace(put), p.right.xreplace(put), p.extent) for p in pairs]
+            body = body.xreplace(put)
+            del summed[symbol]
+            delta = f"delta({print_expression(pair.left)}, {print_expression(pair.right)})"
+            gone = f"sum[{symbol}]({delta}*f({symbol})) = f({print_expression(solution)})"
+            yield self.equation("delta elimination", _under(stated, body, summed, pairs), gone)
+        left = _summed(stated, d.left.body, dict(d.left.summed))
+        if left.body != _under(stated, body, summed, pairs).body:
+            yield self.equation("kept in range", left)
+
+    def history(self, start: Equation) -> tuple[Equation | None, list[Step]]:
+        """What the passes after differentiation made of an equation; None for one that went into its readers."""
+        steps: list[Step] = []
+        begun = next(k for k, record in enumerate(self.records) if record.name == "differentiate")
+        before = start
+        for record in self.records[begun + 1 :]:
+            after = record.program.defined.get(start.target)
+            if after is None:
+                steps.append(self.equation("read in place", before, PASSES["read in place"]))
+                return None, steps
+            if print_equation(after) != print_equation(before):
+                laws = after.origin.laws[len(before.origin.laws) :]
+                title = "; ".join(dict.fromkeys(laws)) or record.name
+                told = [IDENTITIES[law] for law in dict.fromkeys(laws) if law in IDENTITIES] or [PASSES[record.name]]
+                steps.append(self.equation(title, after, "; ".join(told)))
+            before = after
+        return before, steps
+
+    def equation(self, title: str, equation: Equation, identity: str | None = None) -> Step:
+        """A step that ends in an equation."""
+        form = index_form(equation, self.notation)
+        return Step(title, form, print_equation(equation), identity, operations(equation.body))
+
+    def local(self, title: str, d: Derivation, slope: Expr, identity: str | None = None) -> Step:
+        """A step that ends in a local derivative; of a reduction, the derivative of what it runs over."""
+        e = d.equation
+        out = e.body if e.reduction else Access(e.target, *e.indices)
+        above, below = expression_form(out, self.notation), expression_form(d.access, self.notation)
+        left: Box = Fraction(Row((Name("∂"), above)), Row((Name("∂"), below)))
+        if e.reduction:
+            left = Row((Fraction(Name("∂"), Row((Name("∂"), below))), Fenced("(", above)))
+        form = Row((left, Operator("="), expression_form(slope, self.notation)))
+        text = f"d({print_expression(out)})/d({print_expression(d.access)}) = {print_expression(slope)}"
+        return Step(title, form, text, identity, operations(slope))
+
+
+def _under(stated: Equation, body: Expr, summed: dict, pairs: list[Pair]) -> Equation:  # type: ignore[type-arg]
+    """The sum of a body times its deltas; a delta between equal places is 1."""
+    deltas = [Delta(p.left, p.right) for p in pairs if p.left != p.right]
+    return _summed(stated, Mul(body, *deltas), summed)
+
+
+def _summed(stated: Equation, body: Expr, summed: dict) -> Equation:  # type: ignore[type-arg]
+    reduction = Reduction("sum", tuple(summed)) if summed else None
+    return replace(stated, body=body, extents=(*stated.extents, *summed.items()), reduction=reduction)
+
+
+def _plain_operations(adjoint: str, term: Term, start: Equation) -> Expr:
+    """Operations of a term as the chain rule alone would have it: SymPy's derivative times the adjoint."""
+    d = term.derivation
+    names = dict(zip(d.equation.ranges, d.product.ranges, strict=True))
+    body = (plain_derivative(d.equation.body, d.access) * d.adjoint).xreplace(names)
+    left = eliminate(body, d.pairs, d.product.ranges)
+    stated = Equation(adjoint, term.indices, S.Zero, tuple(zip(term.indices, start.shape, strict=True)))
+    return equation_operations(_summed(stated, left.body, dict(left.summed)))

@@ -1,0 +1,106 @@
+"""report/lines: from an equation's number to its lines in the generated module, and back, by the module's own comments.
+
+A comment above a kernel stands for the whole function, one inside a function for the statement below it, one at a
+line's end for that line.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from nablac.report.content import Span
+
+RUNS = re.compile(r"(?:\(\d+\)(?:-\(\d+\))? ?)+")
+RUN = re.compile(r"\((\d+)\)(?:-\((\d+)\))?")
+
+
+def spans_of(source: str) -> Mapping[int, tuple[Span, ...]]:
+    """The lines of each equation's number, in the order of the module.
+
+    >>> module = '''
+    ... # (1) h[i] = 2*x[i]
+    ... # (2) a[i] = relu(h[i])
+    ... def _compute_a(x, a):
+    ...     pass
+    ...
+    ... def _gradient(x, a):
+    ...     _compute_a(x, a)  # (1)-(2) relu_1
+    ... '''
+    >>> spans_of(module)[2]
+    (Span(first=3, last=5, function='_compute_a'), Span(first=8, last=8, function='_gradient'))
+    """
+    tree = ast.parse(source)
+    statements = _statements(tree)
+    found: dict[int, list[Span]] = defaultdict(list)
+    for numbers, first, own in _comments(source):
+        span = _line(first, statements) if own else _below(first, statements)
+        if span is not None:
+            for number in numbers:
+                _add(found[number], span)
+    return {number: tuple(spans) for number, spans in sorted(found.items())}
+
+
+def numbers_in(comment: str) -> list[int]:
+    """The equations that a comment is about: runs of numbers where it starts, and after ``also`` and semicolons.
+
+    >>> numbers_in("# (17) d[i] = f((3)*d[i]); also (19) (29) relu_3, linear_3; (21)-(22) relu_2")
+    [17, 19, 29, 21, 22]
+    """
+    text = comment.lstrip("# ")
+    heads, _, others = text.partition("also ") if not text.startswith("also ") else ("", "", text[5:])
+    parts = [heads, *(others.split("; ") if others else ())]
+    numbers = []
+    for part in parts:
+        start = RUNS.match(part)
+        for first, last in RUN.findall(start[0]) if start else ():
+            numbers += range(int(first), int(last or first) + 1)
+    return numbers
+
+
+def _comments(source: str) -> Iterator[tuple[list[int], int, bool]]:
+    """The numbers of each comment, its line, and whether it shares it with code."""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            numbers = numbers_in(token.string)
+            if numbers:
+                yield numbers, token.start[0], bool(token.line[: token.start[1]].strip())
+
+
+def _statements(tree: ast.Module) -> list[tuple[int, int, str]]:
+    """First and last line of every function and of every statement of a function's own, with the function's name."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            found.append((first, node.end_lineno or first, node.name))
+            found += [(s.lineno, s.end_lineno or s.lineno, node.name) for s in ast.walk(node) if isinstance(s, ast.stmt)]
+    return sorted(set(found), key=lambda s: (s[0], -s[1]))
+
+
+def _line(line: int, statements: list[tuple[int, int, str]]) -> Span | None:
+    """The smallest statement at a line."""
+    around = [s for s in statements if s[0] <= line <= s[1]]
+    if not around:
+        return None
+    first, last, function = min(around, key=lambda s: s[1] - s[0])
+    return Span(first, last, function)
+
+
+def _below(line: int, statements: list[tuple[int, int, str]]) -> Span | None:
+    """From a comment to the end of the statement that begins next."""
+    for first, last, function in statements:
+        if first > line:
+            return Span(line, last, function)
+    return None
+
+
+def _add(spans: list[Span], span: Span) -> None:
+    """Append a span; comments above one function make one span together."""
+    if spans and spans[-1].last == span.last and spans[-1].function == span.function:
+        return
+    spans.append(span)
