@@ -12,9 +12,9 @@ from nablac.ir.declare import parse_declaration
 from nablac.ir.equation import Program
 from nablac.ir.functions import KINKS
 from nablac.ir.parse import parse_equations
-from nablac.ir.syntax import lines_of
 from nablac.ir.tensor import Role
 from nablac.ir.text import print_equation
+from nablac.ir.tokens import lines_of
 from nablac.pipeline import gradient_program
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,10 +16,15 @@ Names are imported when first used: the command line starts a compiled model wit
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
+
+# SymPy reads this once, when it is imported.  Its own 1,000 is too few from about a hundred layers on: entries are
+# then dropped before they are needed again, and the time is no longer linear.
+os.environ.setdefault("SYMPY_CACHE_SIZE", "50000")
 
 _HOME = {
     "compile": "nablac.network",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nablac import __version__
 from nablac.emit.module import module_text
@@ -19,7 +19,10 @@ from nablac.frontend.model import Model, Optimizer
 from nablac.ir.equation import Equation
 from nablac.ir.text import print_equation
 from nablac.pipeline import Compiled, compile_model
-from nablac.report.latex import latex_equation
+
+if TYPE_CHECKING:
+    from nablac.report.document import Document
+    from nablac.report.notation import Notation
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Formula:
     """Some numbered equations; a notebook shows them as LaTeX."""
 
     equations: tuple[tuple[int, Equation], ...]
+    notation: Notation
 
     def __iter__(self) -> Iterator[tuple[int, Equation]]:
         return iter(self.equations)
@@ -40,8 +44,11 @@ class Formula:
 
     def latex(self) -> str:
         """An aligned block of LaTeX."""
-        rows = [f"{latex_equation(e).replace(' = ', ' &= ', 1)} \\tag{{{n}}}" for n, e in self.equations]
-        return "\\begin{align}\n" + " \\\\\n".join(rows) + "\n\\end{align}"
+        from nablac.report.formula import index_form
+        from nablac.report.latex import latex_rows
+
+        rows = latex_rows((number, index_form(equation, self.notation)) for number, equation in self.equations)
+        return f"\\begin{{align}}\n{rows}\n\\end{{align}}"
 
     def _repr_latex_(self) -> str:
         return self.latex()
@@ -56,7 +63,7 @@ class Network:
     @property
     def equations(self) -> Formula:
         """The forward pass."""
-        return self._formula(e for e in self.compiled.programs["gradient"].equations if not _is_derived(e))
+        return self._formula(e for e in self.compiled.programs["gradient"].equations if not e.is_derived)
 
     def gradient(self, parameter: str) -> Formula:
         """The equations of the loss's gradient with respect to a parameter: its own and those it needs of the rest.
@@ -73,12 +80,41 @@ class Network:
         program = self.compiled.programs["gradient"]
         needed = {gradients[parameter]}
         for equation in reversed(program.equations):
-            if equation.target in needed and _is_derived(equation):
+            if equation.target in needed and equation.is_derived:
                 needed.update(equation.sources)
-        return self._formula(e for e in program.equations if e.target in needed and _is_derived(e))
+        return self._formula(e for e in program.equations if e.target in needed and e.is_derived)
 
-    def _formula(self, equations: Any) -> Formula:
-        return Formula(tuple((self.compiled.number(e), e) for e in equations))
+    def _formula(self, equations: Iterable[Equation]) -> Formula:
+        return Formula(tuple((self.compiled.number(e), e) for e in equations), self._notation)
+
+    @cached_property
+    def _notation(self) -> Notation:
+        from nablac.report.notation import Notation
+
+        compiled = self.compiled
+        return Notation.of(compiled.programs["gradient"], compiled.gradients, *compiled.every_program)
+
+    def report(
+        self,
+        of: str | None = None,
+        wrt: Sequence[str] | None = None,
+        at: str | None = None,
+        *,
+        differences: bool = False,
+        taylor: bool = False,
+        seed: int = 0,
+    ) -> Document:
+        """The derivation of every gradient; a notebook shows it as a page.
+
+        ``of`` is a scalar, the loss if it is not given; ``wrt`` are tensors, the parameters if they are not.  ``at``
+        is a point (``x=-2,y=5``, ``random`` or a ``.npz`` file): the report then has the values there, and, if it is
+        asked for, numerical gradients beside the derived ones (``differences``) and the expansion of the loss along
+        the negative gradient (``taylor``).  Raises ``NameError`` (nablac's own) for a name that the model has not.
+        """
+        from nablac.report.inspection import Asked, inspection
+
+        asked = Asked(of, tuple(wrt) if wrt is not None else None, at, differences, taylor, seed)
+        return inspection(self.compiled, self.source, asked, lambda s: self.module.unpack(self.module.init(s)))
 
     @cached_property
     def source(self) -> str:
@@ -108,7 +144,3 @@ def compile(source: Model | str | Path | Any, optimizer: Optimizer | Any = None,
 def load(path: str | Path) -> ModuleType:
     """Import a generated module by its path."""
     return import_file(Path(path))
-
-
-def _is_derived(equation: Equation) -> bool:
-    return equation.origin.rule == "reverse"

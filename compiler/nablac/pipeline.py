@@ -76,6 +76,11 @@ class Compiled:
         """The equation's number in the report and above the loops of the generated module."""
         return self.numbers[print_equation(equation)]
 
+    @property
+    def every_program(self) -> tuple[Program, ...]:
+        """The programs compiled, and those that the gradient's went through: whatever a report may mention."""
+        return (*self.programs.values(), *(record.program for record in self.records["gradient"]))
+
     def program_after(self, name: str) -> Program:
         """The gradient program after the last run of a pass; raises ``CompileError`` for an unknown name."""
         records = self.records["gradient"]
@@ -87,9 +92,7 @@ class Compiled:
         return found[-1]
 
 
-def compile_model(
-    model: Model, wrt: Sequence[str] | None = None, numbers: Mapping[str, int] | None = None
-) -> Compiled:
+def compile_model(model: Model, wrt: Sequence[str] | None = None, numbers: Mapping[str, int] | None = None) -> Compiled:
     """Derive, simplify and stabilise a model's programs.
 
     ``wrt`` are the tensors whose gradients are wanted, the parameters if it is not given; equations that ``numbers``

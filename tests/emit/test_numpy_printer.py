@@ -22,8 +22,8 @@ from nablac.ir.functions import Access, Delta, IntAccess, Where
 from nablac.ir.index import extent, index
 from nablac.ir.interpret import interpret
 from nablac.ir.parse import parse_equations
-from nablac.ir.syntax import lines_of
 from nablac.ir.tensor import Kind, Role, Tensor
+from nablac.ir.tokens import lines_of
 from nablac.pipeline import forward_program
 
 i, j, k, p, q, u, v, c, o = map(index, "ijkpquvco")

@@ -8,9 +8,9 @@ import pytest
 
 from nablac.errors import NablacError, Place
 from nablac.ir.declare import check_name, parse_declaration
-from nablac.ir.syntax import Line
 from nablac.ir.tensor import Kind, Role
 from nablac.ir.text import print_tensor
+from nablac.ir.tokens import Line
 
 READ_BACK = [
     "x: real",

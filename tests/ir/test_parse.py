@@ -19,9 +19,9 @@ from nablac.ir.functions import Access, IntAccess, absolute
 from nablac.ir.index import extent, index
 from nablac.ir.interpret import interpret
 from nablac.ir.parse import ParsedEquations, parse_equations, parse_expression, parse_functions
-from nablac.ir.syntax import Line, lines_of
 from nablac.ir.tensor import Kind, Role, Tensor
 from nablac.ir.text import print_equation
+from nablac.ir.tokens import Line, lines_of
 
 DECLARATIONS = {
     "x": "real[n, 5]",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from sympy import Expr, Symbol
@@ -43,13 +43,12 @@ def taken_names(equation: Equation) -> set[str]:
     return {s.name for s in symbols}
 
 
-def apart(equation: Equation, taken: Iterable[str], only: Iterable[Symbol] | None = None) -> Equation:
+def apart(equation: Equation, taken: Collection[str], only: Iterable[Symbol] | None = None) -> Equation:
     """The equation with those of its indices renamed (of ``only``, or of all) whose names are taken elsewhere."""
-    taken = set(taken)
     clashing = [i for i in (equation.ranges if only is None else only) if i.name in taken]
     if not clashing:
         return equation
-    names = fresh_names(taken | taken_names(equation))
+    names = fresh_names(taken_names(equation).union(taken))
     return rename(equation, {i: index(next(names)) for i in clashing})
 
 

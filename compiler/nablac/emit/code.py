@@ -26,7 +26,7 @@ from nablac.plan.loops import Nest, Number, Schedule, Space
 from nablac.plan.memory import Memory, plan_memory
 from nablac.plan.schedule import Homes, schedule
 
-__all__ = ["Code", "Function", "Programs", "emit_code"]
+__all__ = ["Code", "Function", "Programs", "emit_code", "scheduled"]
 
 SHORT = 4
 """So many lines of a nest that nothing else shares stand in the entry itself."""
@@ -65,7 +65,7 @@ class Code:
 
 def emit_code(programs: Programs, numbers: Mapping[str, int] | None = None) -> Code:
     """The text of everything native; ``numbers`` gives each equation's text its number."""
-    schedules = {name: _scheduled(name, program, programs) for name, program in programs.items()}
+    schedules = {name: scheduled(name, program, programs) for name, program in programs.items()}
     memories = {name: plan_memory(s) for name, s in schedules.items()}
     numbers = numbers or numbered(schedules.values())
     tell = Commentary(numbers)
@@ -133,7 +133,8 @@ def _alike(schedules: Mapping[str, Schedule], memories: Mapping[str, Memory]) ->
     return best
 
 
-def _scheduled(name: str, program: Program, programs: Programs) -> Schedule:
+def scheduled(name: str, program: Program, programs: Programs) -> Schedule:
+    """The loop nests of one program of a module, its results where the module has them."""
     if name == "gradient":
         spaces = {programs.gradient_of(t.name): Space.GRAD for t in program.having(Role.PARAM)}
         return schedule(program, Homes(spaces, wide=(programs.loss,)))

@@ -35,7 +35,7 @@ class Commentary:
         """``(7)-(8) relu_1``: the numbers of what a line computes, and the layers it comes from."""
         found = list(equations)
         layers = dict.fromkeys(e.origin.layer for e in found if e.origin.layer)
-        return " ".join([_runs(sorted({self.number(e) for e in found})), ", ".join(layers)]).rstrip()
+        return " ".join([runs(sorted({self.number(e) for e in found})), ", ".join(layers)]).rstrip()
 
     def is_told(self, equation: Equation) -> bool:
         """Whether the equation stands in full above."""
@@ -54,7 +54,7 @@ class Commentary:
         lines: list[str] = []
         known = [e for e in equations if self.is_told(e)]
         if known:
-            lines.append(f"{_runs(sorted(self.number(e) for e in known))} as above")
+            lines.append(f"{runs(sorted(self.number(e) for e in known))} as above")
         for equation in equations:
             if not self.is_told(equation):
                 lines += self._full(equation)
@@ -99,7 +99,7 @@ def _pattern(equation: Equation) -> str:
     return found.sub(lambda match: f"t{order.index(match[0])}", text)
 
 
-def _runs(numbers: Sequence[int]) -> str:
+def runs(numbers: Sequence[int]) -> str:
     """``(1) (4)-(6)``."""
     runs: list[list[int]] = []
     for n in numbers:

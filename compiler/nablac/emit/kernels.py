@@ -77,8 +77,7 @@ def site_of(schedule: Schedule, nest: Nest) -> Site:
                 made.append(a.tensor)
         if isinstance(s, Loop):
             extents.append(s.extent)
-    needed = {name for other in schedule.nests if other is not nest for name in other.read} | set(schedule.results)
-    returns = tuple(dict.fromkeys(m for m in made if m in needed))
+    returns = tuple(m for m in dict.fromkeys(made) if m in schedule.results or schedule.read_elsewhere(m, nest))
     stores = {name for s in walk(nest.body) for name in stored(s)}
     unique = tuple(sorted(dict.fromkeys(arrays), key=lambda name: name in stores))
     sizes = tuple(dict.fromkeys(extents))
@@ -218,7 +217,7 @@ def _outlives(site: Site, name: str) -> bool:
     buffer = site.schedule.buffers.get(name)
     if buffer is None or buffer.space is Space.REGISTER:
         return buffer is None
-    return buffer.space is not Space.WORK or any(name in n.read for n in site.schedule.nests if n is not site.nest)
+    return buffer.space is not Space.WORK or site.schedule.read_elsewhere(name, site.nest)
 
 
 __all__ = ["Kernel", "Number", "Signature", "Site", "canonical", "kernels", "site_of"]

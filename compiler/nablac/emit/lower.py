@@ -43,7 +43,7 @@ LOCAL = frozenset(
 
 OWN = frozenset(
     {
-        "_arena", "_convert", "_draw", "_epoch", "_extents", "_forward_numpy", "_info", "_number", "_prepared",
+        "_arena", "_convert", "_draw", "_epoch", "_forward_numpy", "_info", "_number", "_prepared",
         "_private_cache", "_random", "_read", "_read_csv", "_read_idx", "_selfcheck", "_split", "_take",
         "_told", "_train", "_train_steps", "_use", "_write", "_write_csv",
     }

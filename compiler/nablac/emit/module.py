@@ -36,18 +36,21 @@ class Compiled(Protocol):
 def module_text(compiled: Compiled, version: str) -> str:
     """The generated module."""
     model, programs = compiled.model, compiled.programs
-    code = emit_code(
-        Programs(
-            predict=programs["predict"],
-            evaluate=programs["evaluate"],
-            gradient=programs["gradient"],
-            update=programs["update"],
-            loss=model.loss,
-            metrics=tuple(tensor for _, tensor in model.metrics),
-            updates=model.optimizer.updates,
-            gradients=compiled.gradients,
-        ),
-        compiled.numbers,
-    )
+    code = emit_code(native_programs(compiled), compiled.numbers)
     formulas = header.formulas(programs, code.numbers)
     return render(lower(model, programs, code, version, formulas))
+
+
+def native_programs(compiled: Compiled) -> Programs:
+    """The programs of the module's native functions, and what of theirs has a place in the module."""
+    model, programs = compiled.model, compiled.programs
+    return Programs(
+        predict=programs["predict"],
+        evaluate=programs["evaluate"],
+        gradient=programs["gradient"],
+        update=programs["update"],
+        loss=model.loss,
+        metrics=tuple(tensor for _, tensor in model.metrics),
+        updates=model.optimizer.updates,
+        gradients=compiled.gradients,
+    )

@@ -53,13 +53,15 @@ class NameSpace:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self.taken = set(taken)
+        self._last: dict[str, int] = {}
 
     def take(self, wish: str) -> str:
         """The wished name or, where it is taken, the first of ``wish_2``, ``wish_3``, ... that is free."""
         wish = identifier(wish)
-        name, number = wish, 1
+        name, number = wish, self._last.get(wish, 1)
         while name in self.taken or name in RESERVED:
             number += 1
             name = f"{wish}_{number}"
         self.taken.add(name)
+        self._last[wish] = number
         return name

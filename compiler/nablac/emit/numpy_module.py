@@ -20,7 +20,8 @@ DOC = '"""Every tensor by name, computed in NumPy; without the last arguments, t
 def numpy_module(program: Program, outputs: Sequence[str]) -> tuple[tuple[str, ...], str]:
     """The inputs in the order of the function's arguments, and its text after its helpers."""
     early = needed(program, outputs)
-    late = tuple(e for e in program.equations if e not in early)
+    first = {e.target for e in early}
+    late = tuple(e for e in program.equations if e.target not in first)
     ordered = program.with_equations((*early, *late))
     whole = numpy_function(ordered, [e.target for e in ordered.equations], TABLE)
     part = numpy_function(ordered, [e.target for e in early], TABLE) if early else None
@@ -29,8 +30,8 @@ def numpy_module(program: Program, outputs: Sequence[str]) -> tuple[tuple[str, .
     head = [f"def _forward_numpy({arguments}):", f"    {DOC}", f"    {TABLE} = {{}}"]
     head += ['    with np.errstate(all="ignore"):  # as the kernels: no warnings'] if whole.quiet else []
     helpers = "".join(f"{helper}\n\n\n" for helper in whole.helpers)
-    first = part.inputs if part else ()
-    order = (*first, *(name for name in whole.inputs if name not in first))
+    given = part.inputs if part else ()
+    order = (*given, *(name for name in whole.inputs if name not in given))
     return order, helpers + "\n".join([*head, *(f"{margin}{line}" for line in body), f"    return {TABLE}"])
 
 

@@ -38,7 +38,7 @@ def undeclared(layout: str) -> set[str]:
 def _environment() -> Environment:
     # what is filled in is Python, not HTML: nothing is escaped here, and the view holds no text of a user's as it came
     return Environment(
-        loader=FileSystemLoader(_folder()),
+        loader=FileSystemLoader(folder()),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -47,7 +47,7 @@ def _environment() -> Environment:
     )
 
 
-def _folder() -> str:
+def folder() -> str:
     """Where the templates are: the package ``nablac.templates``, or the source tree's directory of that name."""
     if find_spec("nablac.templates") is not None:
         return str(files("nablac.templates"))

@@ -40,11 +40,11 @@ def _same_places(nest: Nest, schedules: Sequence[Schedule], spots: Sequence[Mapp
 def _stays_inside(nests: Sequence[Nest], schedules: Sequence[Schedule]) -> bool:
     """Whether the nest gives its values by working memory alone: no array of the caller's, no scalar."""
     for nest, schedule in zip(nests, schedules, strict=True):
-        read = {name for other in schedule.nests if other is not nest for name in other.read} | set(schedule.results)
         for buffer in map(schedule.buffers.get, nest.written):
             if buffer is None or not (buffer.space is Space.WORK or buffer.space is Space.REGISTER):
                 return False
-            if buffer.space is Space.REGISTER and buffer.name in read:
+            given = buffer.name in schedule.results or schedule.read_elsewhere(buffer.name, nest)
+            if buffer.space is Space.REGISTER and given:
                 return False
     return True
 

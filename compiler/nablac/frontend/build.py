@@ -30,8 +30,9 @@ from nablac.ir.declare import check_name, check_size, parse_declaration, parse_i
 from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import Access
 from nablac.ir.parse import ParsedEquations, parse_equations, parse_expression
-from nablac.ir.syntax import FunctionText, Line
+from nablac.ir.syntax import FunctionText
 from nablac.ir.tensor import Kind, Role, Tensor
+from nablac.ir.tokens import Line
 
 MAX_NODES = 1000
 MAX_PARAMETERS = 2**31

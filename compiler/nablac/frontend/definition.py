@@ -8,6 +8,7 @@ tensors, and may size what it learns (``W: real[units, k]``).
 from __future__ import annotations
 
 import difflib
+import numbers
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,15 +16,18 @@ from dataclasses import dataclass, field
 from sympy import Expr, Integer, Rational
 
 from nablac.errors import NablacError, Place, ShapeError, SpecError
-from nablac.ir.syntax import Line
 from nablac.ir.tensor import Kind, Tensor
+from nablac.ir.tokens import Line
 
 Value = int | float | str | bool
 
 
 @dataclass(frozen=True)
 class Option:
-    """A number a user may choose.  One without a default must be given; ``low`` and ``high`` bound it."""
+    """A number a user may choose.  One without a default must be given; ``low`` and ``high`` bound it.
+
+    With ``above`` it is larger than ``low``, and not equal to it.
+    """
 
     name: str
     kind: type = float
@@ -31,32 +35,41 @@ class Option:
     low: float | None = None
     high: float | None = None
     help: str = ""
+    above: bool = False
 
     def check(self, value: object, subject: str, where: Place | None) -> Value:
-        """The value, if it is one the option can take."""
-        good = isinstance(value, bool) if self.kind is bool else not isinstance(value, bool)
-        if self.kind is int:
-            good = good and isinstance(value, int)
-        elif self.kind is float:
-            good = good and isinstance(value, (int, float))
-        if good and self.kind is not bool:
-            number = float(value)  # type: ignore[arg-type]
-            good = (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
-            good = good and abs(number) < 1e300
-        if not good:
-            raise SpecError(
-                f"{subject}: '{self.name}' cannot be {value!r}"[:160], expected=self.expected(), where=where
-            )
-        return value  # type: ignore[return-value]
+        """The value, a NumPy number as Python's own, if it is one the option can take."""
+        number = plain_number(value)
+        if self.kind is bool or isinstance(number, (bool, str)) or number is None:
+            good = self.kind is bool and isinstance(number, bool)
+        else:
+            good = (self.kind is not int or isinstance(number, int)) and abs(number) < 1e300
+            good = good and (self.low is None or number > self.low or (number == self.low and not self.above))
+            good = good and (self.high is None or number <= self.high)
+        if not good or number is None:
+            told = value if number is None else number
+            raise SpecError(f"{subject}: '{self.name}' cannot be {told!r:.60}", expected=self.expected(), where=where)
+        return number
 
     def expected(self) -> str:
         """What the option takes, in words."""
         if self.kind is bool:
             return "true or false"
         text = "a whole number" if self.kind is int else "a number"
+        if self.low is not None and self.above:
+            return f"{text} above {_plain(self.low)}" + (f", at most {_plain(self.high)}" if self.high else "")
         if self.low is not None and self.high is not None:
             return f"{text} from {_plain(self.low)} to {_plain(self.high)}"
         return f"{text}, at least {_plain(self.low)}" if self.low is not None else text
+
+
+def plain_number(value: object) -> Value | None:
+    """A number of Python's or NumPy's, or a text, as Python's own; None for anything else."""
+    if isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    return float(value) if isinstance(value, numbers.Real) else None
 
 
 def _plain(number: float) -> str:
@@ -280,7 +293,7 @@ def check_count(definition: Definition, actual: Sequence[Tensor], subject: str, 
             found=", ".join(map(shown, actual)) or "none",
             expected=", ".join(f"{formal}: {pattern}" for formal, pattern in definition.reads),
             where=request.place,
-            remedy="name what it reads with 'from'",
+            remedy="in a spec, 'from' names what it reads",
         )
 
 

@@ -9,6 +9,8 @@ from functools import cached_property
 
 from sympy import Expr, Rational
 
+from nablac.frontend.definition import Option
+from nablac.frontend.places import user_place
 from nablac.ir.equation import Program
 from nablac.ir.text import print_expression, print_program
 
@@ -33,6 +35,17 @@ class Optimizer:
         return tuple(kept for kept, _ in self.updates if kept != "theta")
 
 
+TRAINING: dict[str, Option] = {
+    option.name: option
+    for option in (
+        Option("epochs", int, 10, low=1, high=10**9, help="passes over the training samples"),
+        Option("batch_size", int, 32, low=1, high=2**31 - 1, help="samples a step"),
+        Option("seed", int, 0, low=0, high=2**63 - 1, help="decides the initial parameters and the order of the samples"),
+    )
+}
+"""The trainer's numbers, for every front-end."""
+
+
 @dataclass(frozen=True)
 class Training:
     """Defaults of the trainer; each can be given anew where training starts."""
@@ -41,12 +54,16 @@ class Training:
     batch_size: int = 32
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        for name, option in TRAINING.items():
+            object.__setattr__(self, name, option.check(getattr(self, name), "training", user_place()))
+
 
 @dataclass(frozen=True)
 class Data:
     """Where ``nablac train`` finds its samples; reading them is the trainer's business.
 
-    A source maps inputs to files, or has the one key ``""`` for a file that holds all inputs (``.npz``, ``.csv``).
+    A source maps inputs to files, or is one file that holds all inputs (``.npz``, ``.csv``), kept under the key ``""``.
     ``validation`` may also be the fraction of the training samples that is held out.  Paths are relative to ``folder``.
     ``target`` is the column of a ``.csv`` file that is the second input; the other columns are the first.
     """
@@ -56,6 +73,12 @@ class Data:
     target: str | None = None
     prepare: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # input: (a, b) for a*x + b
     folder: str = "."
+
+    def __post_init__(self) -> None:
+        for name in ("train", "validation"):
+            source = getattr(self, name)
+            if isinstance(source, str):
+                object.__setattr__(self, name, {"": source})
 
 
 @dataclass(frozen=True)

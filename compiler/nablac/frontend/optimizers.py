@@ -6,6 +6,7 @@ What an equation calls ``v_next`` replaces ``v``; vectors other than theta start
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,14 +15,15 @@ from sympy import Expr
 from nablac.errors import NablacError, Place, SpecError
 from nablac.frontend.definition import Definition, Option, exact, with_defaults
 from nablac.frontend.model import Optimizer
-from nablac.ir.declare import check_name
-from nablac.ir.equation import Program
+from nablac.ir.declare import check_plain_name
+from nablac.ir.equation import Equation, Program
 from nablac.ir.index import extent
 from nablac.ir.parse import parse_equations, parse_expression
-from nablac.ir.syntax import FunctionText, Line
+from nablac.ir.syntax import FunctionText
 from nablac.ir.tensor import Kind, Role, Tensor
+from nablac.ir.tokens import Line
 
-_LR = Option("lr", float, None, low=0, high=1e6, help="the learning rate")
+_LR = Option("lr", float, None, low=0, high=1e6, above=True, help="the learning rate")
 _DECAY = Option("weight_decay", float, 0.0, low=0, high=1e6, help="the factor of theta that is added to the gradient")
 _MOMENTUM = Option("momentum", float, 0.9, low=0, high=1, help="the part of the velocity that is kept")
 
@@ -70,10 +72,10 @@ RULES: dict[str, Rule] = {
         Rule(
             "adam",
             (
-                Option("lr", float, 0.001, low=0, high=1e6, help="the learning rate"),
+                Option("lr", float, 0.001, low=0, high=1e6, above=True, help="the learning rate"),
                 Option("beta1", float, 0.9, low=0, high=0.999999, help="how slowly the mean forgets"),
                 Option("beta2", float, 0.999, low=0, high=0.9999999, help="how slowly the mean square forgets"),
-                Option("eps", float, 1e-8, low=0, high=1, help="keeps the quotient finite"),
+                Option("eps", float, 1e-8, low=0, high=1, above=True, help="keeps the quotient finite"),
                 _DECAY,
             ),
             ("m", "v"),
@@ -94,12 +96,15 @@ SCHEDULES: dict[str, tuple[tuple[Option, ...], str]] = {
     "step": (
         (
             Option("every", int, low=1, help="after how many epochs the rate falls"),
-            Option("gamma", float, 0.1, low=0, high=1, help="to which part of it"),
+            Option("gamma", float, 0.1, low=0, high=1, above=True, help="to which part of it"),
         ),
         "lr0*gamma**floor(epoch/every)",
     ),
 }
 """Formulas of ``lr0`` and ``epoch`` (from 0); a user's own formula may also use ``epochs``, their number."""
+
+PLAIN = tuple(formula for _, formula in SCHEDULES.values())
+"""Formulas that give a learning rate whatever their options are."""
 
 
 def make_optimizer(
@@ -117,7 +122,7 @@ def make_optimizer(
     row = Definition(rule.name, (), (), "", rule.options)
     values = with_defaults(row, given, subject, places)
     constants = {name: exact(value) for name, value in values.items() if name != "lr"}
-    tensors = _tensors(rule, places.get(""))
+    tensors = _tensors(rule, places.get("state") or places.get(""))
     try:
         parsed = parse_equations(
             rule.equations, {t.name: t for t in tensors}, functions, constants=constants, layer=rule.name
@@ -141,7 +146,7 @@ def make_optimizer(
 def _tensors(rule: Rule, where: Place | None) -> tuple[Tensor, ...]:
     flat = (extent("P"),)
     for name in rule.state:
-        check_name(name, where)
+        check_plain_name(name, where)
         if name in ("theta", "g", "lr", "t") or rule.state.count(name) > 1:
             raise SpecError(f"'{name}' cannot be a state of the optimizer: it has a meaning already", where=where)
     return (
@@ -187,4 +192,27 @@ def formula_schedule(formula: str | Line, epochs: int, constants: Mapping[str, E
     equations = parse_expression(formula, "lr", declared, constants=known).equations
     if len(equations) > 1 or equations[0].reduction:
         raise SpecError("a schedule has no reductions", where=equations[-1].origin.where)
+    if formula not in PLAIN:
+        _check_rates(equations[0], tuple(declared.values()), epochs)
     return equations[0].body
+
+
+def _check_rates(equation: Equation, declared: tuple[Tensor, ...], epochs: int) -> None:
+    """Refuse a formula that gives no rate in one of the first epochs or the last, or none above 0 in any of them."""
+    from nablac.ir.interpret import interpret  # NumPy is loaded only where it is needed
+
+    program = Program("schedule", (*declared, Tensor("lr")), (equation,), ("lr",), "float64")
+    rates = []
+    for epoch in sorted({*range(min(epochs, 8)), epochs - 1}):
+        rate = float(interpret(program, {"lr0": 1.0, "epoch": epoch})["lr"])
+        rates.append(rate)
+        if not 0 <= rate < math.inf:
+            raise SpecError(
+                "the schedule gives no learning rate",
+                found=f"lr0 times {rate:g} in epoch {epoch}",
+                expected="a finite number that is at least 0",
+                where=equation.origin.where,
+                remedy="the first epoch is 0" if epoch == 0 else None,
+            )
+    if not any(rates):
+        raise SpecError("the schedule's learning rate is 0", expected="one above 0", where=equation.origin.where)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
+import sysconfig
 from pathlib import Path
 from types import FrameType
 
 from nablac.errors import Place
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
+_FOREIGN = (_PACKAGE, "<frozen ", *(sysconfig.get_paths()[kind] for kind in ("stdlib", "purelib", "platlib")))
+"""How the names of files begin that are not the user's own."""
 
 
 def user_place() -> Place:
     """Where in the user's own file the call stands that led here."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and frame.f_code.co_filename.startswith(_FOREIGN):
         frame = frame.f_back
     return frame_place(frame) if frame is not None else Place("<python>")
 
@@ -35,7 +38,7 @@ def last_place(error: BaseException) -> Place | None:
     """The deepest line of the user's own in a traceback."""
     found, trace = None, error.__traceback__
     while trace is not None:
-        if not trace.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        if not trace.tb_frame.f_code.co_filename.startswith(_FOREIGN):
             found = frame_place(trace.tb_frame, trace.tb_lasti)
         trace = trace.tb_next
     return found

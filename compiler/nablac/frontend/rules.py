@@ -9,7 +9,7 @@ from nablac.errors import Place, TraceError
 from nablac.frontend.model import Optimizer
 from nablac.frontend.optimizers import RULES, formula_schedule, make_optimizer, named_schedule, own_rule
 from nablac.frontend.places import user_place
-from nablac.ir.syntax import Line
+from nablac.ir.tokens import Line
 
 Schedule = str | Mapping[str, Mapping[str, float]] | None
 """A formula of lr0, epoch and epochs, or a name with options: ``{"step": {"every": 10, "gamma": 0.5}}``."""
@@ -28,18 +28,49 @@ class Rule:
 
     def make(self, dtype: str = "float32", epochs: int = 1) -> Optimizer:
         """The optimizer for a model of some dtype, trained for some epochs."""
-        places = {"": self.where}
-        row = own_rule(self.equations, self.state, self.name) if self.equations else RULES[self.name]
-        schedule = None
-        if isinstance(self.schedule, str):
-            line = Line(self.schedule, self.where or Place("<python>"), exact=False)
-            schedule = formula_schedule(line, epochs)
-        elif self.schedule is not None:
-            if len(self.schedule) != 1:
-                raise TraceError("a schedule has one name", found=str(self.schedule), where=self.where)
-            ((name, options),) = self.schedule.items()
-            schedule = named_schedule(name, options, places)
-        return make_optimizer(row, self.options, schedule=schedule, dtype=dtype, where=places)
+        row = RULES[self.name] if self.equations is None else self._own_row(self.equations)
+        schedule = self._schedule(epochs)
+        return make_optimizer(row, self.options, schedule=schedule, dtype=dtype, where={"": self.where})
+
+    def _own_row(self, equations: object) -> Row:
+        texts = lines_of(equations, self._place) if isinstance(equations, str) else equations
+        state = [self.state] if isinstance(self.state, str) else self.state
+        for what, value in (("equations", texts), ("state", state)):
+            if isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value):
+                continue
+            if not isinstance(equations, str) or what == "state":
+                raise TraceError(
+                    f"an optimizer's {what} are texts",
+                    found=f"{value!r:.60}",
+                    expected="a list of texts",
+                    where=self.where,
+                )
+        check_plain_name(self.name, self.where)
+        lines = [line for text in texts for line in written_lines(getattr(text, "text", text), self._place)]  # type: ignore[attr-defined]
+        return own_rule(lines, [str(name) for name in state], self.name)  # type: ignore[attr-defined]
+
+    @property
+    def _place(self) -> Place:
+        return self.where or Place("<python>")
+
+    def _schedule(self, epochs: int) -> Expr | None:
+        given = self.schedule
+        if given is None:
+            return None
+        if isinstance(given, str) and given not in SCHEDULES:
+            return formula_schedule(next(iter(written_lines(given, self._place)), given), epochs)
+        named = {given: {}} if isinstance(given, str) else given
+        if not isinstance(named, Mapping) or len(named) != 1:
+            raise TraceError(
+                "a schedule is a formula, or has one name",
+                found=f"{given!r:.60}",
+                expected='"lr0*0.9**epoch", or {"step": {"every": 10, "gamma": 0.5}}',
+                where=self.where,
+            )
+        ((name, options),) = named.items()
+        if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
+            raise TraceError(f"the options of schedule '{name}' have names", found=f"{options!r:.60}", where=self.where)
+        return named_schedule(str(name), options, {"": self.where})
 
 
 def SGD(lr: float, weight_decay: float = 0.0, schedule: Schedule = None) -> Rule:  # noqa: N802

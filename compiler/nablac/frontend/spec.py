@@ -9,21 +9,34 @@ from nablac.frontend.model import Model, Training
 from nablac.frontend.schema import validate
 from nablac.frontend.spec_measures import MeasureReader
 from nablac.frontend.spec_training import TrainingReader
-from nablac.frontend.yaml_reader import MAX_BYTES, read_yaml
+from nablac.frontend.yaml_reader import MAX_BYTES, read_yaml, text_place
 
 
 def load_spec(path: str | Path) -> Model:
     """The model of a spec file."""
-    path = Path(path)
+    return model_of_spec(_text(Path(path)), str(path))
+
+
+def _text(path: Path) -> str:
+    """The file's text; what has no end (a device) is not read to it."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SpecError("the spec is too long", expected=f"at most {MAX_BYTES} bytes", where=str(path))
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise SpecError("the spec cannot be read", found=error.strerror or "no file", where=str(path)) from None
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        found = getattr(error, "strerror", None) or str(error)
+        raise SpecError("the spec cannot be read", found=found, where=str(path)[:200]) from None
+    if len(data) > MAX_BYTES:
+        raise SpecError("the spec is too long", expected=f"at most {MAX_BYTES} bytes", where=str(path))
+    try:
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SpecError("the spec is not UTF-8 text", found=f"byte {error.start}", where=str(path)) from None
-    return model_of_spec(text, str(path))
+        before = data[: error.start].decode("utf-8", "replace")
+        raise SpecError(
+            "the spec is not UTF-8 text",
+            found=f"the byte {data[error.start]:#04x}",
+            where=text_place(before, len(before), str(path)),
+            remedy="save it as UTF-8",
+        ) from None
 
 
 def model_of_spec(text: str, file: str = "<spec>") -> Model:

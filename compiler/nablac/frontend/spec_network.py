@@ -13,8 +13,9 @@ from nablac.frontend.schema import LayerSection, Spec
 from nablac.frontend.yaml_reader import Document, Path
 from nablac.ir.declare import check_name, parse_declaration
 from nablac.ir.parse import names_in, parse_functions
-from nablac.ir.syntax import EquationText, FunctionText, Line, lines_of, read_statement
+from nablac.ir.syntax import EquationText, FunctionText, read_statement
 from nablac.ir.tensor import Role
+from nablac.ir.tokens import Line, lines_of
 
 RESERVED = ("share", "from", "name")
 """Keys of a network's item that are no layers."""

@@ -16,8 +16,8 @@ from nablac.frontend.places import last_place, user_place
 from nablac.frontend.rules import Rule
 from nablac.frontend.traced import Traced
 from nablac.ir.declare import check_name, parse_declaration
-from nablac.ir.syntax import Line
 from nablac.ir.tensor import Role
+from nablac.ir.tokens import Line
 
 _CURRENT: ContextVar[Builder | None] = ContextVar("current", default=None)
 

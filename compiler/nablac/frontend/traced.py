@@ -22,8 +22,8 @@ from nablac.frontend.library import NODES
 from nablac.frontend.places import user_place
 from nablac.ir.functions import ELEMENTARY
 from nablac.ir.index import fresh_names
-from nablac.ir.syntax import Line
 from nablac.ir.tensor import Kind, Tensor
+from nablac.ir.tokens import Line
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,8 +18,8 @@ from nablac.frontend.traced import Traced, elementary, extremum, number_text, re
 from nablac.ir.declare import check_name, parse_initialiser, with_initialiser
 from nablac.ir.functions import ELEMENTARY
 from nablac.ir.index import extent
-from nablac.ir.syntax import Line, lines_of
 from nablac.ir.tensor import Role, Tensor
+from nablac.ir.tokens import Line, lines_of
 
 
 class SharedLayer:

@@ -25,16 +25,18 @@ from ruamel.yaml.events import (
 )
 
 from nablac.errors import Place, SpecError
-from nablac.ir.syntax import Line
+from nablac.ir.tokens import Line
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
-MAX_VALUES = 50_000
+MAX_VALUES = 20_000
 
 Path = tuple[str | int, ...]
 
-_INTEGER = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
+_INTEGER = re.compile(r"[-+]?[0-9]{1,40}", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?", re.ASCII)
+_STRANGE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What YAML allows nowhere."""
 _WORDS: Mapping[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
@@ -75,7 +77,17 @@ def read_yaml(text: str, file: str) -> Document:
     {'lr': 0.001, 'country': 'NO'}
     """
     if len(text) > MAX_BYTES:
-        raise SpecError("the file is too long", found=f"{len(text)} characters", where=Place(file))
+        raise SpecError(
+            "the spec is too long",
+            found=f"{len(text)} characters",
+            expected=f"at most {MAX_BYTES}",
+            where=Place(file, text.count("\n", 0, MAX_BYTES) + 1),
+        )
+    strange = _STRANGE.search(text)
+    if strange is not None:
+        raise SpecError(
+            "a spec holds no control characters", found=f"{strange.group()!r}", where=text_place(text, strange.start(), file)
+        )
     document = Document(file)
     try:
         events = list(_events(text, file))
@@ -85,23 +97,37 @@ def read_yaml(text: str, file: str) -> Document:
         raise SpecError("this is not YAML", where=Place(file, 1, 1)) from None
     reader = _Reader(events, document, text)
     if not reader.done():
-        document.data = reader.node((), 0)
+        document.data = reader.node(())
     return document
 
 
+def text_place(text: str, offset: int, file: str) -> Place:
+    """The place of a character of a file's text."""
+    before = text[:offset]
+    return Place(file, before.count("\n") + 1, offset - before.rfind("\n"))
+
+
 def _events(text: str, file: str) -> Iterator[Event]:
-    documents = 0
-    for event in YAML(typ="rt", pure=True).parse(text):
+    """The events of the one document, counted while the scanner runs: it is quadratic in the depth."""
+    documents = depth = values = 0
+    for event in YAML(typ="safe", pure=True).parse(text):
         if isinstance(event, DocumentStartEvent):
             documents += 1
             if documents > 1:
                 raise SpecError("a spec is one document", found="a second one", where=_place(event, file))
         if isinstance(event, (ScalarEvent, SequenceStartEvent, MappingStartEvent, AliasEvent)):
             _check_event(event, file)
-        if isinstance(
-            event,
-            (ScalarEvent, SequenceStartEvent, SequenceEndEvent, MappingStartEvent, MappingEndEvent),
-        ):
+            values += 1
+            depth += isinstance(event, (SequenceStartEvent, MappingStartEvent))
+            if values > MAX_VALUES or depth > MAX_DEPTH:
+                raise SpecError(
+                    "the spec is nested too deeply" if depth > MAX_DEPTH else "the spec is too large",
+                    expected=f"at most {MAX_VALUES} keys and values, nested at most {MAX_DEPTH} deep",
+                    where=_place(event, file),
+                )
+            yield event
+        elif isinstance(event, (SequenceEndEvent, MappingEndEvent)):
+            depth -= 1
             yield event
 
 
@@ -143,7 +169,7 @@ class _Reader:
 
     def __init__(self, events: list[Event], document: Document, text: str) -> None:
         self.events, self.document, self.position = events, document, 0
-        self.lines = text.split("\n")
+        self.lines = re.split("\r\n|\r|\n", text)
 
     def done(self) -> bool:
         """Whether there is nothing left."""
@@ -154,28 +180,22 @@ class _Reader:
         self.position += 1
         return event
 
-    def node(self, path: Path, depth: int) -> Any:
+    def node(self, path: Path) -> Any:
         """The value whose events come next."""
         event = self._next()
         where = _place(event, self.document.file)
-        if depth > MAX_DEPTH or self.position > MAX_VALUES:
-            raise SpecError(
-                "the spec is too large",
-                expected=f"at most {MAX_VALUES} values, nested at most {MAX_DEPTH} deep",
-                where=where,
-            )
         self.document.values[path] = where
         if isinstance(event, ScalarEvent):
             return self._scalar(event, path, where)
         if isinstance(event, SequenceStartEvent):
             items: list[Any] = []
             while not isinstance(self.events[self.position], SequenceEndEvent):
-                items.append(self.node((*path, len(items)), depth + 1))
+                items.append(self.node((*path, len(items))))
             self.position += 1
             return items
-        return self._mapping(path, depth)
+        return self._mapping(path)
 
-    def _mapping(self, path: Path, depth: int) -> dict[str, Any]:
+    def _mapping(self, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
         while not isinstance(self.events[self.position], MappingEndEvent):
             event = self._next()
@@ -198,7 +218,7 @@ class _Reader:
             if key == "<<":
                 raise SpecError("a spec has no merge keys (<<)", where=where, remedy="write the values out")
             self.document.keys[(*path, key)] = where
-            found[key] = self.node((*path, key), depth + 1)
+            found[key] = self.node((*path, key))
         self.position += 1
         return found
 

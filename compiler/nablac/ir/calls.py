@@ -112,6 +112,13 @@ class CallReader(ScalarReader):
 
     def _clamp(self, node: ast.Call, scope: Scope) -> Expr:
         value, low, high = self._arguments("clamp", node, 3, scope)
+        if low.is_number and high.is_number and low > high:
+            raise ParseError(
+                "clamp has its limits the wrong way round",
+                found=ast.unparse(node)[:80],
+                expected="clamp(value, low, high)",
+                where=self._place(node, scope.line),
+            )
         return minimum(maximum(value, low), high)
 
     def _extremum(self, node: ast.Call, scope: Scope) -> Expr:
@@ -144,3 +151,8 @@ _SPECIAL: dict[str, Callable[..., Expr]] = {
     "max": CallReader._extremum,
     "min": CallReader._extremum,
 }
+
+ARGUMENTS: dict[str, tuple[int, ...]] = {
+    "where": (3,), "delta": (2,), "clamp": (3,), "exprel": (1, 2), "max": (), "min": ()
+}  # fmt: skip
+"""How many arguments the calls take that do not take one; none stands for any number."""

@@ -7,8 +7,10 @@ The last entry of a label is its number of classes; its shape is the rest.  An i
 from __future__ import annotations
 
 import difflib
+import keyword
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 
 from sympy import Expr, Integer, Rational
@@ -16,8 +18,8 @@ from sympy import Expr, Integer, Rational
 from nablac.errors import NameError_, ParseError, Place, ShapeError
 from nablac.ir.index import extent
 from nablac.ir.scope import BUILT_IN
-from nablac.ir.syntax import WORDS, Line, tokens_of
 from nablac.ir.tensor import Initialiser, Kind, Role, Tensor
+from nablac.ir.tokens import WORDS, Line
 
 MAX_RANK = 8
 MAX_ELEMENTS = 2**31
@@ -79,21 +81,31 @@ def _malformed(name: str, line: Line, kind: str) -> ParseError:
     )
 
 
-def check_name(name: str, where: Place | str | None) -> None:
+def check_name(name: object, where: Place | str | None) -> None:
     """Refuse a name that the language, Python or a generated module could not bear."""
-    good = _NAME.fullmatch(name) is not None and len(name) <= 60 and "__" not in name and not name.startswith("_")
-    if not good or name in WORDS:
+    text = name if isinstance(name, str) else ""
+    good = _NAME.fullmatch(text) is not None and len(text) <= 60 and "__" not in text and not text.startswith("_")
+    if not good or text in WORDS:
+        strange = next((c for c in text if not c.isascii()), None)
         raise NameError_(
-            f"{name[:60]!r} is not a name",
+            f"{name!r:.60} is not a name",
+            found=f"{strange!r} ({unicodedata.name(strange, 'unnamed')})" if strange else None,
             expected="letters a-z, A-Z, digits and single _, a letter first, at most 60",
             where=where,
         )
-    if name in BUILT_IN or name.startswith("d_"):
-        what = "a name of the language" if name in BUILT_IN else "how gradients are named"
-        raise NameError_(f"'{name}' is {what}", where=where, remedy=f"name it otherwise, e.g. {name}_1 or my_{name}")
-    line = Line(name, where if isinstance(where, Place) else Place(str(where)))
-    for part in name.split("."):
-        tokens_of(Line(part, line.where))
+    if text in BUILT_IN or text.startswith("d_"):
+        what = "a name of the language" if text in BUILT_IN else "how gradients are named"
+        raise NameError_(f"'{text}' is {what}", where=where, remedy=f"name it otherwise, e.g. {text}_1 or my_{text}")
+    for part in text.split("."):
+        if keyword.iskeyword(part):
+            raise NameError_(f"'{part}' is a word of Python's", where=where, remedy=f"name it otherwise, e.g. {part}_")
+
+
+def check_plain_name(name: object, where: Place | str | None) -> None:
+    """Refuse what ``check_name`` does, and the dotted names that results inside a layer have."""
+    check_name(name, where)
+    if "." in str(name):
+        raise NameError_(f"'{name}' has a dot: such names belong to layers", where=where)
 
 
 def _axis(name: str, line: Line, text: str) -> Expr:

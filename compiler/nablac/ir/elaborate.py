@@ -154,7 +154,9 @@ class _Elaborator(CallReader):
         value = self._integer(node, Scope(self.line, {}), "an extent")
         if value.is_Integer and not 1 <= int(value) < 2**31:
             raise ShapeError(
-                "an extent is at least 1", found=str(value), where=self._place(node, self.line)
+                "an extent is a whole number from 1 to 2,147,483,647",
+                found=str(value),
+                where=self._place(node, self.line),
             )
         if value.atoms(Access):
             raise ParseError(
@@ -172,7 +174,7 @@ class _Elaborator(CallReader):
             self._check_index(name, indices, where)
             taken = self.reserved | {b.symbol.name for b in self.active}
             symbol = name if name not in taken else next(n for n in numbered(name) if n not in taken)
-            binder = Binder(index(symbol), where, len(self.binders) + len(made))
+            binder = Binder(index(symbol), name, where, len(self.binders) + len(made))
             if name in self.stated:
                 binder.extent, binder.stated = self.stated[name], True
             indices[name] = binder

@@ -90,6 +90,11 @@ class Equation:
         """The target's shape."""
         return tuple(self.ranges[i] for i in self.indices)
 
+    @property
+    def is_derived(self) -> bool:
+        """Whether a reverse sweep made the equation."""
+        return self.origin.rule == "reverse"
+
     def with_body(self, body: Expr, *laws: str) -> Equation:
         """The equation with another body (the same object if nothing changed), laws noted in its origin."""
         if body == self.body:

@@ -20,9 +20,10 @@ from nablac.ir.tensor import Tensor
 
 @dataclass(eq=False)
 class Binder:
-    """One index of one equation or reduction: its symbol and, once known, its extent."""
+    """One index of one equation or reduction: its symbol, the name it is written with and, once known, its extent."""
 
     symbol: Symbol
+    name: str
     where: Place
     number: int
     extent: Expr | None = None
@@ -77,9 +78,9 @@ def solve(binders: Iterable[Binder], readings: Iterable[Reading]) -> dict[Symbol
     for binder in binders:
         if binder.extent is None:
             raise ShapeError(
-                f"the extent of index '{binder.symbol}' is not known",
+                f"the extent of index '{binder.name}' is not known",
                 where=binder.where,
-                remedy=f"say how far it runs at the end of the equation: for {binder.symbol} in 4",
+                remedy=f"say how far it runs at the end of the equation: for {binder.name} in 4",
             )
     return {b.placeholder: b.extent for b in binders if b.extent is not None}
 
@@ -100,11 +101,11 @@ def _from_plain_accesses(readings: list[Reading]) -> None:
 
 def _conflict(binder: Binder, axis: Expr, reading: Reading, other: Reading) -> ShapeError:
     return ShapeError(
-        f"index '{binder.symbol}' has two extents",
+        f"index '{binder.name}' has two extents",
         found=f"{axis} in {reading.text}, where {reading.tensor} is declared" + _at(reading.tensor),
         expected=f"{binder.extent}, as in {other.text}, where {other.tensor} is declared" + _at(other.tensor),
         where=reading.where,
-        remedy=f"make the axes equal, or name two indices; for fewer elements: for {binder.symbol} in ...",
+        remedy=f"make the axes equal, or name two indices; for fewer elements: for {binder.name} in ...",
     )
 
 
@@ -127,7 +128,7 @@ def _from_affine_accesses(readings: list[Reading]) -> None:
             limit = (axis - 1 - rest) // step + 1
             if limit < 1:
                 raise ShapeError(
-                    f"index '{unknown[0].symbol}' has no place to run in {reading.text}",
+                    f"index '{unknown[0].name}' has no place to run in {reading.text}",
                     found=f"{reading.tensor}",
                     where=reading.where,
                     remedy="the window is longer than the axis",
@@ -188,11 +189,14 @@ def check_bounds(readings: Iterable[Reading], bounds: Mapping[str, Expr]) -> Non
 
 def _outside(reading: Reading, position: Expr, axis: Expr, bounds: Mapping[str, Expr]) -> ShapeError:
     low, high = (_extreme(position, reading, bounds, side) for side in (-1, 1))
-    span = f"{low} ... {high}" if low is not None and high is not None else "values that are not known"
+    span = f", which takes {low} ... {high}" if low is not None and high is not None else ", whose values are not known"
+    fixed = not any(position.has(symbol) for symbol in reading.binders) and not position.atoms(IntAccess)
     return ShapeError(
         f"{reading.text} reads outside '{reading.tensor.name}'",
-        found=f"the index {position}, which takes {span}",
+        found=f"the index {position}" + ("" if fixed else span),
         expected=f"0 ... {sympy.expand(axis - 1)}, as {reading.tensor} is declared" + _at(reading.tensor),
         where=reading.where,
-        remedy="let the index run less far (for i in ...), or guard the access: where(i > 0, x[i-1], 0)",
+        remedy=None
+        if fixed
+        else "let the index run less far (for i in ...), or guard the access: where(i > 0, x[i-1], 0)",
     )

@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 from sympy import Expr
 
 from nablac.errors import NablacError, NameError_, ParseError, Place
-from nablac.ir.declare import parse_declaration
+from nablac.ir.declare import check_plain_name, parse_declaration
 from nablac.ir.elaborate import elaborate
 from nablac.ir.equation import Equation, Program
 from nablac.ir.scope import BUILT_IN, Names
-from nablac.ir.syntax import EquationText, FunctionText, Line, dotted, read_expression, read_statement
+from nablac.ir.syntax import EquationText, FunctionText, dotted, read_expression, read_statement
 from nablac.ir.tensor import Role, Tensor
+from nablac.ir.tokens import Line
 
 MAX_EQUATIONS = 2000
 
@@ -119,7 +120,8 @@ def _line(line: Line | str) -> Line:
 def _bounded(lines: Iterable[Line | str]) -> list[Line | str]:
     found = list(lines)
     if len(found) > MAX_EQUATIONS:
-        raise ParseError("too many equations", found=str(len(found)), expected=f"at most {MAX_EQUATIONS}")
+        where = _line(found[MAX_EQUATIONS]).where
+        raise ParseError("too many equations", found=str(len(found)), expected=f"at most {MAX_EQUATIONS}", where=where)
     return found
 
 
@@ -133,6 +135,8 @@ def _functions(texts: Iterable[FunctionText]) -> dict[str, FunctionText]:
                 where=text.line.where,
                 remedy="give it another name",
             )
+        for name in (text.name, *text.parameters):
+            check_plain_name(name, text.line.where)
         found[text.name] = text
     return found
 
@@ -141,9 +145,16 @@ def _check_targets(texts: Sequence[EquationText], names: Names) -> None:
     seen: dict[str, Place] = {t.name: t.where or NOWHERE for t in names.tensors.values()}
     for text in texts:
         name = names.rename(text.target)
-        if text.target in BUILT_IN or text.target in names.functions or text.target in names.extents():
+        what = None
+        if text.target in BUILT_IN:
+            what = "a name of the language"
+        elif text.target in names.functions:
+            what = f"a function, defined at {names.functions[text.target].line.where}"
+        elif text.target in names.extents():
+            what = "the extent of an axis"
+        if what is not None:
             raise NameError_(
-                f"'{text.target}' cannot be defined: it is a name of the language, a function or an extent",
+                f"'{text.target}' cannot be defined: it is {what}",
                 where=text.line.where,
                 remedy="give it another name",
             )

@@ -20,8 +20,9 @@ from nablac.ir.extents import Binder, Reading
 from nablac.ir.functions import Access, IntAccess
 from nablac.ir.index import is_index
 from nablac.ir.scope import BUILT_IN, Names, Scope, counted, declared_at, suggestion
-from nablac.ir.syntax import REDUCERS, Line, dotted, index_nodes, is_ellipsis
+from nablac.ir.syntax import REDUCERS, dotted, index_nodes, is_ellipsis
 from nablac.ir.tensor import Kind
+from nablac.ir.tokens import Line
 
 MAX_NODES = 2000
 MAX_DEPTH = 70
@@ -182,15 +183,21 @@ class ScalarReader:
         if name in self.names.functions or name in BUILT_IN:
             form = f"{name}[i](...)" if name in REDUCERS else f"{name}(...)"
             return NameError_(f"'{name}' is a function", where=where, remedy=f"it is called as {form}")
-        if isinstance(node, ast.Name) and len(name) == 1 and not isinstance(node, ast.Subscript):
-            kin = ", ".join(scope.indices) or "none"
+        if isinstance(node, ast.Name) and len(name) == 1 and scope.indices:
+            kin = ", ".join(scope.indices)
             return NameError_(
                 f"'{name}' is not known here",
                 expected=f"a declared name, or an index of the target or of a reduction around it (these: {kin})",
                 where=where,
                 remedy=suggestion(name, known) or f"for a reduction over it: sum[{name}](...)",
             )
-        return NameError_(f"'{name}' is not known here", where=where, remedy=suggestion(name, known))
+        plain = [n for n in dict.fromkeys(known) if "." not in n]
+        return NameError_(
+            f"'{name}' is not known here",
+            expected="one of " + ", ".join(plain) if len(plain) <= 12 else None,
+            where=where,
+            remedy=suggestion(name, known),
+        )
 
     def _subscript(self, node: ast.Subscript, scope: Scope) -> Expr:
         name = dotted(node.value)
@@ -374,3 +381,5 @@ _HANDLERS: dict[type[ast.AST], str] = {
     ast.Call: "_call",
 }
 """The nodes of the language, and the methods that read them."""
+
+NODES = frozenset(_HANDLERS)

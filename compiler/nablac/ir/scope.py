@@ -11,8 +11,9 @@ from sympy import Expr, Symbol
 
 from nablac.ir.extents import Binder
 from nablac.ir.functions import ELEMENTARY
-from nablac.ir.syntax import REDUCERS, FunctionText, Line
+from nablac.ir.syntax import REDUCERS, FunctionText
 from nablac.ir.tensor import Tensor
+from nablac.ir.tokens import Line
 
 BUILT_IN = frozenset({"where", "delta", "clamp", "max", "min", "pi", *REDUCERS, *ELEMENTARY})
 """Names that an equation may not give to anything else."""

@@ -28,7 +28,7 @@ OPENING = frozenset(law.name for law in STABLE if law.opens)
 DEEPEST = 4
 """How many definitions deep a spelling may be spread."""
 LARGEST = 200
-"""No body is written out beyond so many nodes."""
+"""No body is written out beyond so many nodes; of a sum or product that is larger, each part is written out alone."""
 
 
 def stabilise(program: Program) -> Program:
@@ -43,7 +43,7 @@ def stabilise(program: Program) -> Program:
                 break
             body, laws = opened[0], laws + opened[1]
         equation = equation.with_body(body, *laws)
-        if equation.reduction is None:
+        if equation.reduction is None and _size(equation.body) <= LARGEST:
             defined[equation.target] = equation
         equations.append(equation)
     return program.with_equations(equations)
@@ -51,6 +51,8 @@ def stabilise(program: Program) -> Program:
 
 def _opened(body: Expr, defined: dict[str, Equation]) -> tuple[Expr, tuple[str, ...]] | None:
     """The body with one definition put in, or else all to some depth, if a law fires for it that is worth it."""
+    if _size(body) > LARGEST:
+        return _opened_in_parts(body, defined)
     for access in accesses(body):
         if access.tensor in defined and _is_candidate(defined[access.tensor].body):
             found = _fires(body, inlined(body, defined[access.tensor], access))
@@ -69,6 +71,14 @@ def _opened(body: Expr, defined: dict[str, Equation]) -> tuple[Expr, tuple[str, 
             return found
         whole = deeper
     return None
+
+
+def _opened_in_parts(body: Expr, defined: dict[str, Equation]) -> tuple[Expr, tuple[str, ...]] | None:
+    opened = {part: found for part in body.args if isinstance(part, Expr) and (found := _opened(part, defined))}
+    if not opened:
+        return None
+    new, laws = rewrite(body.func(*(opened[part][0] if part in opened else part for part in body.args)), ALL)
+    return new, tuple(law for _, fired in opened.values() for law in fired) + laws
 
 
 def _fires(body: Expr, written_out: Expr) -> tuple[Expr, tuple[str, ...]] | None:

@@ -41,11 +41,11 @@ class Group:
         """The index by which the item may join, or None; ``strangers`` admits items with nothing in common."""
         if self.extent is None or item.name in self.members:
             return None
-        depends = any(a.tensor in self.members for a in item.needs)
         for chosen in item.candidates:
-            welcome = depends or strangers or (chosen == item.candidates[0] and self._related(item))
-            if welcome and item.ranges[chosen] == self.extent and self._pointwise(item, chosen):
-                return chosen
+            if item.ranges[chosen] == self.extent and self._pointwise(item, chosen):
+                depends = any(a.tensor in self.members for a in item.needs)
+                if depends or strangers or (chosen == item.candidates[0] and self._related(item)):
+                    return chosen
         return None
 
     def _pointwise(self, item: Item, chosen: Symbol) -> bool:
@@ -71,16 +71,18 @@ def grouped(items: Iterable[Item], strangers: bool, alone: Collection[str] = ())
     Items named in ``alone`` keep to themselves and open no loop here.
     """
     groups: list[Group] = []
+    place: dict[str, int] = {}  # of each item's group
     for item in items:
-        needs = {a.tensor for a in item.needs}
-        lowest = max((at for at, g in enumerate(groups) if needs & g.members.keys()), default=0)
-        for group in groups[lowest:] if item.name not in alone else ():
-            chosen = group.takes(item, strangers)
+        lowest = max((place.get(a.tensor, 0) for a in item.needs), default=0)
+        for at in range(lowest, len(groups)) if item.name not in alone else ():
+            chosen = groups[at].takes(item, strangers)
             if chosen is not None:
-                group.members[item.name] = item, chosen
+                groups[at].members[item.name] = item, chosen
+                place[item.name] = at
                 break
         else:
             first = item.candidates[0] if item.loops and item.name not in alone else None
+            place[item.name] = len(groups)
             groups.append(Group(item.ranges[first] if first else None, {item.name: (item, first)}))
     return groups
 

@@ -138,14 +138,14 @@ def forwarded(body: tuple[Statement, ...], fresh: Callable[[str], Access]) -> tu
     """The body where a value that is stored and read again in the same turn is kept in a register in between."""
     out: list[Statement] = []
     known: dict[Access, Access] = {}
+    last_read = {a: at for at, s in enumerate(body) for a in _all_reads(s)}
     for at, s in enumerate(body):
         if known:
             (s,) = mapped((s,), lambda a: known.get(a, a)) if not isinstance(s, Store) else (_read_known(s, known),)
         if isinstance(s, Loop):
             s = replace(s, body=forwarded(s.body, fresh))
         if isinstance(s, Store) and s.mode is Mode.SET and s.target.indices and not isinstance(s.value, Access):
-            later = {a for rest in body[at + 1 :] for a in _all_reads(rest)}
-            if s.target in later:
+            if last_read.get(s.target, at) > at:
                 place = "".join(str(i) for i in s.target.indices if isinstance(i, Symbol))
                 register = fresh(f":{s.target.tensor}:_{place}")
                 known[s.target] = register
@@ -155,8 +155,8 @@ def forwarded(body: tuple[Statement, ...], fresh: Callable[[str], Access]) -> tu
     return tuple(out)
 
 
-def _read_known(s: Store, known: Mapping[Access, Access]) -> Store:
-    return Store(s.target, s.value.xreplace(dict(known)), s.mode)
+def _read_known(s: Store, known: dict[Access, Access]) -> Store:
+    return Store(s.target, s.value.xreplace(known), s.mode)
 
 
 def _all_reads(s: Statement) -> Iterator[Access]:

@@ -12,6 +12,7 @@ register.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -165,6 +166,14 @@ class Schedule:
     buffers: Mapping[str, Buffer]
     nests: tuple[Nest, ...]
     results: tuple[str, ...]
+
+    @cached_property
+    def _readers(self) -> Mapping[str, int]:
+        return Counter(name for nest in self.nests for name in nest.read)
+
+    def read_elsewhere(self, name: str, nest: Nest) -> bool:
+        """Whether a nest of the schedule other than this one uses the buffer's values."""
+        return self._readers[name] > (name in nest.read)
 
 
 def walk(body: tuple[Statement, ...]) -> Iterator[Statement]:

@@ -75,27 +75,16 @@ def _live(program: Program) -> list[Equation]:
 def _results_early(groups: list[Group], results: Collection[str]) -> list[Group]:
     """The groups with those that only make results right after what they need: their operands are free sooner."""
     readers = _readers(groups)
-    final = {id(g) for g in groups if all(n in results and not readers.get(n, set()) - {id(g)} for n in g.members)}
-    waiting = [g for g in groups if id(g) in final and g.extent is None]
-    ordered: list[Group] = []
-    computed: set[str] = set()
-    produced = {name for g in groups for name in g.members}
+    made_by = {name: at for at, g in enumerate(groups) for name in g.members}
 
-    def release() -> None:
-        for g in list(waiting):
-            if all(
-                a.tensor in computed or a.tensor not in produced for item, _ in g.members.values() for a in item.needs
-            ):
-                waiting.remove(g)
-                ordered.append(g)
-                computed.update(g.members)
+    def place(at: int) -> tuple[int, int, int]:
+        group = groups[at]
+        if group.extent is not None or not all(n in results and readers.get(n, set()) <= {id(group)} for n in group.members):
+            return at, 0, at
+        needs = {made_by.get(a.tensor, 0) for item, _ in group.members.values() for a in item.needs}
+        return max(needs, default=0), 1, at
 
-    for g in groups:
-        if g not in waiting and g not in ordered:
-            ordered.append(g)
-            computed.update(g.members)
-            release()
-    return ordered + waiting
+    return [groups[at] for at in sorted(range(len(groups)), key=place)]
 
 
 def _runs(groups: list[Group], products: Collection[str]) -> list[list[Group]]:

@@ -6,6 +6,7 @@ stays guarded.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -33,7 +34,8 @@ def tidied(body: tuple[Statement, ...], fresh: Callable[[str], Access]) -> tuple
 
 def _lifted(loop: Loop, known: dict[Expr, Access], fresh: Callable[[str], Access]) -> tuple[Loop, list[Statement]]:
     """The loop without what does not change in it, and the stores of those values before it."""
-    changing = {name for s in walk(loop.body) for name in stored(s)}
+    stores = Counter(name for s in walk(loop.body) for name in stored(s))
+    changing = set(stores)
     lets: list[Statement] = []
     same: dict[Access, Access] = {}
 
@@ -67,7 +69,7 @@ def _lifted(loop: Loop, known: dict[Expr, Access], fresh: Callable[[str], Access
     for s in loop.body:
         (s,) = renamed((s,), same)
         match s:
-            case Store(target=target, value=value) if _is_made(s) and _alone(target, loop.body) and constant(value):
+            case Store(target=target, value=value) if _is_made(s) and stores[target.tensor] == 1 and constant(value):
                 if value in known:
                     same[target] = known[value]
                 else:
@@ -96,10 +98,6 @@ def _branch(e: Expr, visit: Callable[[Expr], Expr]) -> Expr:
 def _is_made(s: Store) -> bool:
     """Whether a store is a register's single value that this pass introduced."""
     return s.mode is Mode.SET and "#" in s.target.tensor and not s.target.indices
-
-
-def _alone(target: Access, body: tuple[Statement, ...]) -> bool:
-    return sum(target.tensor in stored(s) for s in walk(body)) == 1
 
 
 def _is_leaf(e: Expr) -> bool:

@@ -6,6 +6,7 @@ The builders (``formula``, ``matrix``) decide notation, order and brackets; the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -25,7 +26,12 @@ class Number:
 
 @dataclass(frozen=True)
 class Operator:
-    """A sign between boxes: ``+ - = * (a middle dot) hadamard odot ...``; ``text`` is a key of the printers' tables."""
+    """A sign between boxes, a key of the printers' tables.
+
+    ``+ - = * / < <= > >= == != and or not ,``, ``odot`` and ``oslash`` (elementwise times and over), ``T`` (transposed),
+    ``minus`` (a sign before a box), ``d`` and, before a word, ``d `` (a differential), ``''`` (a product of matrices).
+    ``*`` is the middle dot in plain text and a thin space elsewhere.
+    """
 
     text: str
 
@@ -72,7 +78,7 @@ class Root:
 
 @dataclass(frozen=True)
 class Fenced:
-    """Brackets: ``( [ | { [[`` (the last Iverson's) around a box."""
+    """Brackets around a box: ``(``, ``[`` (Iverson's), ``|``, ``||`` (a norm) and ``floor``."""
 
     fence: str
     inside: Box
@@ -106,9 +112,83 @@ class Tensor:
 
     name: str
     symbol: Box
-    kind: str  # "input", "param", "result", "adjoint"
+    kind: str  # "input", "param", "state", "result", "adjoint"
+
+
+@dataclass(frozen=True)
+class Element:
+    """An element of a tensor: indices in brackets in plain text, below the symbol elsewhere."""
+
+    tensor: Tensor
+    indices: tuple[Box, ...]
 
 
 Box = (
-    Name | Number | Operator | Row | Fraction | Script | Big | Root | Fenced | Call | Cases | Overline | Tensor
+    Name
+    | Number
+    | Operator
+    | Row
+    | Fraction
+    | Script
+    | Big
+    | Root
+    | Fenced
+    | Call
+    | Cases
+    | Overline
+    | Tensor
+    | Element
 )
+
+
+def row(*parts: Box) -> Box:
+    """Boxes side by side, rows within it opened."""
+    flat = [inner for part in parts for inner in (part.parts if isinstance(part, Row) else (part,))]
+    return flat[0] if len(flat) == 1 else Row(tuple(flat))
+
+
+def joined(sign: str, parts: Sequence[Box]) -> Box:
+    """Boxes with a sign between each two."""
+    between: list[Box] = []
+    for part in parts:
+        between += [Operator(sign), part] if between else [part]
+    return row(*between)
+
+
+def over(above: Box, below: Box) -> Box:
+    """A fraction; simple fractions inside it are written with a slash."""
+    return Fraction(slashed(above), slashed(below))
+
+
+def slashed(box: Box) -> Box:
+    """A box with its simple fractions written with a slash, as in an exponent or in another fraction."""
+    match box:
+        case Fraction(above, below) if _is_single(above) and _is_single(below):
+            return row(above, Operator("/"), below)
+        case Row(parts):
+            return row(*map(slashed, parts))
+        case Fenced(fence, inside):
+            return Fenced(fence, slashed(inside))
+    return box
+
+
+def _is_single(box: Box) -> bool:
+    if isinstance(box, Script):
+        return _is_single(box.base)
+    return isinstance(box, Name | Number | Tensor | Element)
+
+
+def is_tall(box: Box) -> bool:
+    """Whether a box is higher than a line, so that brackets around it must grow."""
+    match box:
+        case Fraction() | Big() | Cases() | Root():
+            return True
+        case Row(parts):
+            return any(is_tall(p) for p in parts)
+        case Script(base, below, _):
+            return is_tall(base) or (below is not None and is_tall(below))
+        case Fenced(_, inside) | Overline(inside):
+            return is_tall(inside)
+        case Call(function, arguments):
+            return is_tall(function) or any(is_tall(a) for a in arguments)
+    return False

@@ -12,6 +12,7 @@ from sympy import Expr
 
 from nablac.errors import Place
 from nablac.ir.equation import Equation
+from nablac.ir.text import print_equation
 from nablac.report.boxes import Box
 
 
@@ -22,19 +23,6 @@ class Span:
     first: int
     last: int
     function: str
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A numbered equation.  ``kind`` is ``forward``, ``backward`` or ``update``."""
-
-    number: int
-    equation: Equation
-    kind: str
-    index_form: Box
-    matrix_form: Box | None
-    operations: Expr
-    spans: tuple[Span, ...]
 
 
 @dataclass(frozen=True)
@@ -49,6 +37,30 @@ class Step:
     text: str
     identity: str | None = None
     operations: int | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A numbered equation.  ``kind`` is ``forward``, ``backward``, ``metric`` or ``update``.
+
+    ``composed_form`` is the matrix form with products that nothing else reads written out, where that is another one.
+    ``steps`` tell how a forward equation came from what the user wrote; those of a derived one are in its ``Stage``.
+    """
+
+    number: int
+    equation: Equation
+    kind: str
+    index_form: Box
+    matrix_form: Box | None
+    operations: Expr
+    spans: tuple[Span, ...]
+    steps: tuple[Step, ...] = ()
+    composed_form: Box | None = None
+
+    @property
+    def text(self) -> str:
+        """The equation in the grammar of the specs, as it stands in the module's comments."""
+        return print_equation(self.equation)
 
 
 @dataclass(frozen=True)
@@ -105,12 +117,22 @@ class Warning_:
 
 
 @dataclass(frozen=True)
+class Sheet:
+    """A table of numbers at one point, finished as text: values, differences, an expansion."""
+
+    title: str
+    note: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class TensorRow:
     """A tensor as the tables show it.  ``layer`` is the layer whose equation defines it, or whose parameter it is."""
 
     name: str
     symbol: Box
-    kind: str  # "input", "param", "result", "adjoint"
+    kind: str  # "input", "param", "state", "result", "adjoint"
     shape: tuple[str, ...]
     dtype: str
     layer: str | None = None
@@ -135,6 +157,7 @@ class Report:
     source: str  # the generated module, whose lines the spans count
     spec: str | None = None  # the user's own source, whose lines the places count
     drawings: Mapping[str, str] = field(default_factory=dict)  # title -> SVG
+    sheets: tuple[Sheet, ...] = ()
 
     def entry(self, number: int) -> Entry:
         """The equation of that number."""

@@ -25,8 +25,9 @@ from nablac.pipeline import Compiled
 from nablac.report.boxes import Box, Fenced, Fraction, Name, Operator, Row
 from nablac.report.content import Gradient, Stage, Step
 from nablac.report.formula import expression_form, index_form
-from nablac.report.laws import IDENTITIES, PASSES
+from nablac.report.laws import PASSES, identity
 from nablac.report.notation import Notation
+from nablac.report.reading import SOFTMAX, with_softmax
 
 
 def gradient(compiled: Compiled, wrt: str, notation: Notation) -> Gradient:
@@ -34,17 +35,12 @@ def gradient(compiled: Compiled, wrt: str, notation: Notation) -> Gradient:
     adjoint = compiled.gradients[wrt]
     raw, final = compiled.program_after("differentiate"), compiled.programs["gradient"]
     chain = [name for name in _needed(raw, adjoint) if name in compiled.terms]
-    stages = tuple(_Stages(compiled, notation).stage(name) for name in chain or [adjoint])
+    stages = tuple(Stages(compiled, notation).stage(name) for name in chain or [adjoint])
     needed = _needed(final, adjoint)
     numbers = tuple(compiled.number(final.defined[name]) for name in needed)
     read = dict.fromkeys(s for name in needed for s in final.defined[name].sources)
-    shared = tuple(s for s in read if s in final.defined and not is_derived(final.defined[s]))
+    shared = tuple(s for s in read if s in final.defined and not final.defined[s].is_derived)
     return Gradient(wrt, adjoint, (compiled.model.loss, *(s.of for s in stages)), numbers, stages, shared)
-
-
-def is_derived(equation: Equation) -> bool:
-    """Whether the reverse sweep made the equation."""
-    return equation.origin.rule == "reverse"
 
 
 def _needed(program: Program, adjoint: str) -> list[str]:
@@ -52,14 +48,14 @@ def _needed(program: Program, adjoint: str) -> list[str]:
     needed = {adjoint}
     found = []
     for equation in reversed(program.equations):
-        if equation.target in needed and is_derived(equation):
+        if equation.target in needed and equation.is_derived:
             needed.update(equation.sources)
             found.append(equation.target)
     return found[::-1]
 
 
-class _Stages:
-    """Tells the stages of one compiled model."""
+class Stages:
+    """Tells how the equations of one compiled model came about."""
 
     def __init__(self, compiled: Compiled, notation: Notation) -> None:
         self.compiled, self.notation = compiled, notation
@@ -75,8 +71,11 @@ class _Stages:
             steps = [self.equation("no path from the loss", start)]
         elif len(terms) > 1:
             steps.append(self.equation(f"sum of the {len(terms)} terms", start))
-        last, changes = self.history(start)
-        final = [e for e in self.compiled.programs["gradient"].equations if e.target == adjoint]
+        last, changes = self.history(start, after="differentiate")
+        program = self.compiled.programs["gradient"]
+        final = [e for e in program.equations if e.target == adjoint]
+        read = [with_softmax(e, program) for e in final]
+        changes += [self.equation("read as", e, SOFTMAX) for e in read if e is not None]
         return Stage(
             adjoint,
             terms[0].derivation.access.tensor if terms else adjoint.removeprefix("d_"),
@@ -97,7 +96,7 @@ class _Stages:
         for law, slope in rewrite_steps(plain, ALL):
             yield self.local(law.name, d, slope, law.identity)
         if slope != d.slope:
-            yield self.local("saved output", d, d.slope, IDENTITIES["saved output"])
+            yield self.local("saved output", d, d.slope, identity("saved output"))
         ranges = dict(zip(term.indices, self.raw.defined[adjoint].shape, strict=True))
         stated = Equation(adjoint, term.indices, S.Zero, tuple(ranges.items()))
         yield from self.deltas(stated, d)
@@ -123,22 +122,30 @@ class _Stages:
         if left.body != _under(stated, body, summed, pairs).body:
             yield self.equation("kept in range", left)
 
-    def history(self, start: Equation) -> tuple[Equation | None, list[Step]]:
-        """What the passes after differentiation made of an equation; None for one that went into its readers."""
+    def forward(self, equation: Equation) -> tuple[Step, ...]:
+        """How a forward equation came from what the user wrote; nothing where it stands as it was written."""
+        start = self.records[0].program.defined.get(equation.target)
+        if start is None:
+            laws = equation.origin.distinct_laws
+            return (self.equation("; ".join(laws) or "new", equation, "; ".join(map(identity, laws)) or None),)
+        _, changes = self.history(start, after="trace")
+        return (self.equation("as written", start), *changes) if changes else ()
+
+    def history(self, start: Equation, after: str) -> tuple[Equation | None, list[Step]]:
+        """What the passes after one made of an equation; None for one that went into its readers."""
         steps: list[Step] = []
-        begun = next(k for k, record in enumerate(self.records) if record.name == "differentiate")
+        begun = next(k for k, record in enumerate(self.records) if record.name == after)
         before = start
         for record in self.records[begun + 1 :]:
-            after = record.program.defined.get(start.target)
-            if after is None:
+            now = record.program.defined.get(start.target)
+            if now is None:
                 steps.append(self.equation("read in place", before, PASSES["read in place"]))
                 return None, steps
-            if print_equation(after) != print_equation(before):
-                laws = after.origin.laws[len(before.origin.laws) :]
-                title = "; ".join(dict.fromkeys(laws)) or record.name
-                told = [IDENTITIES[law] for law in dict.fromkeys(laws) if law in IDENTITIES] or [PASSES[record.name]]
-                steps.append(self.equation(title, after, "; ".join(told)))
-            before = after
+            if print_equation(now) != print_equation(before):
+                laws = tuple(dict.fromkeys(now.origin.laws[len(before.origin.laws) :]))
+                told = "; ".join(map(identity, laws)) or PASSES[record.name]
+                steps.append(self.equation("; ".join(laws) or record.name, now, told))
+            before = now
         return before, steps
 
     def equation(self, title: str, equation: Equation, identity: str | None = None) -> Step:

@@ -1,155 +1,303 @@
-"""report/latex: equations as LaTeX, from the same program that is compiled."""
+"""report/latex: boxes as LaTeX that stock pdflatex with amsmath accepts, long formulas broken to fit the page."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from sympy import Add, Expr, Mul, Symbol
-from sympy.printing.latex import LatexPrinter
+from sympy import Expr
 
 from nablac.ir.equation import Equation
-from nablac.ir.functions import NAMES, Access, Delta, Where
-from nablac.ir.text import fraction_in_order, terms_in_order
-
-OPERATORS = {
-    "sum": r"\sum",
-    "prod": r"\prod",
-    "max": r"\max",
-    "min": r"\min",
-    "argmax": r"\operatorname*{arg\,max}",
-    "argmin": r"\operatorname*{arg\,min}",
-}
-GREEK = frozenset(
-    re.findall(
-        r"\w+",
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega",
-    )
+from nablac.report.boxes import (
+    Big,
+    Box,
+    Call,
+    Cases,
+    Element,
+    Fenced,
+    Fraction,
+    Name,
+    Number,
+    Operator,
+    Overline,
+    Root,
+    Row,
+    Script,
+    Tensor,
+    is_tall,
 )
+from nablac.report.formula import expression_form, index_form
+from nablac.report.notation import LETTERS, Notation
+
+SIGNS = {
+    "": r" \, ", "/": "/", "*": r" \, ", ",": ",", "d": r"\mathrm{d}", "d ": r"\mathrm{d}\,", "T": r"\top", "not": r"\neg ",
+    "minus": "-", "+": " + ", "-": " - ", "=": " = ", "odot": r" \odot ", "oslash": r" \oslash ", "and": r" \land ",
+    "or": r" \lor ", "<": " < ", ">": " > ", "<=": r" \le ", ">=": r" \ge ", "==": " = ", "!=": r" \ne ",
+}  # fmt: skip
+REDUCTIONS = {
+    "sum": r"\sum", "prod": r"\prod", "max": r"\max", "min": r"\min", "argmax": r"\operatorname*{arg\,max}",
+    "argmin": r"\operatorname*{arg\,min}",
+}  # fmt: skip
+FENCES = {"(": ("(", ")"), "[": ("[", "]"), "|": ("|", "|"), "||": (r"\|", r"\|"), "floor": (r"\lfloor", r"\rfloor")}
+KNOWN_WORDS = frozenset("log exp sin cos tan tanh sinh cosh max min arcsin arccos arctan".split())
+COMMANDS = {letter: f"\\{word}" for word, letter in LETTERS.items()} | {"ο": "o", "𝟏": r"\mathbf{1}", "π": r"\pi"}
+
+LINE = 74
+"""How many letters a line of the document holds beside the equation's number."""
+
+BREAKS = ("+", "-", "odot", "*", "=")
 
 
-def latex_equation(equation: Equation) -> str:
+def latex(box: Box) -> str:
+    r"""A box, without the surrounding mathematics mode.
+
+    >>> latex(Script(Name("W"), Number("1"), Operator("T")))
+    'W_{1}^{\\top}'
+    """
+    match box:
+        case Name(text):
+            return _name(text)
+        case Number(text):
+            return text
+        case Operator(text):
+            return SIGNS[text]
+        case Row(parts):
+            return "".join(map(latex, parts))
+        case Tensor(_, symbol):
+            return latex(symbol)
+        case Element(tensor, indices):
+            return _element(tensor.symbol, indices)
+        case Fraction(above, below):
+            return rf"\frac{{{latex(above)}}}{{{latex(below)}}}"
+        case Script(base, below, above):
+            return _script(latex(base), isinstance(_bare(base), Script), below, above)
+        case Big(kind, indices, body):
+            return f"{_sign(kind, indices)} {latex(body)}"
+        case Root(inside):
+            return rf"\sqrt{{{latex(inside)}}}"
+        case Fenced(fence, inside):
+            return _fenced(fence, latex(inside), is_tall(inside))
+        case Call(function, arguments):
+            tall = any(map(is_tall, arguments))
+            return _function(function) + _fenced("(", ", ".join(map(latex, arguments)), tall)
+        case Cases(rows):
+            return rf"\begin{{cases}} {_cases(rows)} \end{{cases}}"
+        case Overline(inside):
+            return rf"\overline{{{latex(inside)}}}"
+    raise TypeError(f"no LaTeX for {type(box).__name__}")
+
+
+def _name(text: str) -> str:
+    if text in COMMANDS:
+        return COMMANDS[text]
+    return text if len(text) == 1 else rf"\mathrm{{{escape(text)}}}"
+
+
+def escape(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+    return re.sub(r"[\\^~_&%#${}]", lambda m: special.get(m[0], "\\" + m[0]), text)
+
+
+def _bare(box: Box) -> Box:
+    return box.symbol if isinstance(box, Tensor) else box
+
+
+def _script(base: str, is_script: bool, below: Box | None, above: Box | None) -> str:
+    text = f"{{{base}}}" if is_script else base
+    text += f"_{{{latex(below)}}}" if below is not None else ""
+    return text + (f"^{{{latex(above)}}}" if above is not None else "")
+
+
+def _element(symbol: Box, indices: Sequence[Box]) -> str:
+    """Indices below a plain symbol, below the layer's name if it stands above, else below the symbol in brackets."""
+    below = ",".join(map(latex, indices))
+    if isinstance(symbol, Script) and symbol.below is None and symbol.above is not None:
+        return rf"{latex(symbol.base)}_{{{below}}}^{{{latex(symbol.above)}}}"
+    return f"{latex(symbol) if isinstance(symbol, Name) else f'({latex(symbol)})'}_{{{below}}}"
+
+
+def _sign(kind: str, indices: Sequence[Box]) -> str:
+    return rf"{REDUCTIONS[kind]}_{{{','.join(map(latex, indices))}}}"
+
+
+def _fenced(fence: str, inside: str, tall: bool) -> str:
+    left, right = FENCES[fence]
+    if tall:
+        return rf"\left{left} {inside} \right{right}"
+    return f"{left}{' ' if left[-1].isalpha() else ''}{inside}{right}"
+
+
+def _function(box: Box) -> str:
+    if isinstance(box, Name) and box.text in KNOWN_WORDS:
+        return rf"\{box.text}"
+    return rf"\operatorname{{{escape(box.text)}}}" if isinstance(box, Name) and len(box.text) > 1 else latex(box)
+
+
+def _cases(rows: Iterable[tuple[Box, Box | None]]) -> str:
+    lines = [
+        rf"{latex(v)} & \text{{otherwise}}" if c is None else rf"{latex(v)} & \text{{if }} {latex(c)}" for v, c in rows
+    ]
+    return r" \\ ".join(lines)
+
+
+# --- lines of a page ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What cannot be broken: its text, its width in letters, and how deep in brackets the break before it lies."""
+
+    text: str
+    width: float
+    depth: int | None = None
+
+
+def lines(box: Box, width: float = LINE) -> list[str]:
+    """A formula as the lines of an ``align``: the first sign of equality is aligned, long lines are broken at signs.
+
+    What still is too wide, a fraction or a choice, is scaled to the page.
+    """
+    if measure(box) <= width:
+        return [latex(box).replace(" = ", " &= ", 1)]
+    found: list[list[_Piece]] = [[]]
+    for piece in _pieces(box, 0):
+        found[-1].append(piece)
+        if sum(p.width for p in found[-1]) > width:
+            place = _best_break(found[-1], width)
+            if place:
+                found[-1], rest = found[-1][:place], found[-1][place:]
+                found.append(rest)
+    texts = [_fitted(one, width) for one in found]
+    return [texts[0].replace(" = ", " &= ", 1), *(rf"&\qquad {text.lstrip()}" for text in texts[1:])]
+
+
+def _fitted(pieces: Sequence[_Piece], width: float) -> str:
+    """Pieces as text; a piece that alone is wider than the line is scaled down."""
+    limit = rf"\ifdim\width>{0.8:g}\linewidth {0.8:g}\linewidth\else\width\fi"
+    return "".join(
+        p.text if p.width <= 0.8 * width else rf"\resizebox{{{limit}}}{{!}}{{$\displaystyle {p.text}$}}" for p in pieces
+    )
+
+
+def _best_break(pieces: Sequence[_Piece], width: float) -> int:
+    """The place of the break that lies least deep, the last of those, in the later part of the line; 0 for none."""
+    best, place, passed = 99, 0, 0.0
+    for number, piece in enumerate(pieces):
+        if number and piece.depth is not None and passed <= width and passed >= width / 3 and piece.depth <= best:
+            best, place = piece.depth, number
+        passed += piece.width
+    if place:
+        return place
+    return next((n for n in range(len(pieces) - 1, 0, -1) if pieces[n].depth is not None), 0)
+
+
+def _pieces(box: Box, depth: int) -> list[_Piece]:
+    """A formula cut at its signs; brackets that are opened are of one size, as each half may stand on its own line."""
+    match box:
+        case Row(parts):
+            found: list[_Piece] = []
+            for part in parts:
+                if isinstance(part, Operator) and part.text in BREAKS and found:
+                    level = depth + {"+": 0, "-": 0, "=": 0}.get(part.text, 0.5)
+                    text = r"\cdot " if part.text == "*" else SIGNS[part.text]
+                    found.append(_Piece(SIGNS[part.text] if part.text != "*" else text, 2, int(2 * level)))
+                else:
+                    found += _pieces(part, depth)
+            return found
+        case Fenced(fence, inside) if measure(box) > LINE / 3:
+            left, right = FENCES[fence]
+            big = "Big" if is_tall(inside) else "big"
+            inner = _pieces(inside, depth + 1)
+            return [_Piece(rf"\{big}l{left} ", 1), *inner, _Piece(rf"\{big}r{right}", 1)]
+        case Call(function, (argument,)) if measure(box) > LINE / 3:
+            big = "Big" if is_tall(argument) else "big"
+            name = _function(function)
+            return [_Piece(rf"{name}\{big}l( ", 4), *_pieces(argument, depth + 1), _Piece(rf"\{big}r)", 1)]
+        case Big(kind, indices, body):
+            return [_Piece(_sign(kind, indices) + " ", 3), *_pieces(body, depth)]
+    return [_Piece(latex(box), measure(box))]
+
+
+def measure(box: Box) -> float:
+    """About how many letters wide a box is."""
+    match box:
+        case Name(text) | Number(text):
+            return float(len(text))
+        case Operator(text):
+            return {"": 0.4, ",": 0.7, "*": 0.4, "T": 1, "d": 1, "d ": 1.4}.get(text, 2.6)
+        case Row(parts):
+            return sum(map(measure, parts))
+        case Tensor(_, symbol):
+            return measure(symbol)
+        case Element(tensor, indices):
+            brackets = 0 if isinstance(tensor.symbol, Name) else 1.6
+            return measure(tensor.symbol) + brackets + 0.75 * sum(measure(i) + 0.7 for i in indices)
+        case Fraction(above, below):
+            return max(measure(above), measure(below)) + 0.5
+        case Script(base, below, above):
+            return measure(base) + 0.75 * max(measure(x) for x in (below, above) if x is not None)
+        case Big(_, indices, body):
+            return max(2.8, 0.75 * sum(measure(i) + 0.6 for i in indices)) + measure(body)
+        case Root(inside):
+            return measure(inside) + 1.6
+        case Fenced(_, inside) | Overline(inside):
+            return measure(inside) + 1.8
+        case Call(function, arguments):
+            return measure(function) + 1.8 + sum(measure(a) + 0.6 for a in arguments)
+        case Cases(rows):
+            values = max(measure(v) for v, _ in rows)
+            return values + max(measure(c) if c is not None else 6 for _, c in rows) + 5
+    raise TypeError(f"no width for {type(box).__name__}")
+
+
+# --- equations ----------------------------------------------------------------------------------------------------
+
+
+def latex_equation(equation: Equation, notation: Notation | None = None) -> str:
     r"""One equation, without the surrounding mathematics mode.
 
+    >>> from nablac.ir.functions import Access
     >>> from nablac.ir.index import extent, index
     >>> i, k = index("i"), index("k")
     >>> latex_equation(Equation("h", (i,), Access("W", i, k), ((i, extent(2)), (k, extent(3)))))
     'h_{i} = W_{i,k}'
     """
-    right = latex_expression(equation.body)
-    if equation.reduction:
-        operator = OPERATORS[equation.reduction.kind]
-        if isinstance(equation.body, Add) and equation.reduction.kind in ("sum", "prod"):
-            right = rf"\left({right}\right)"
-        right = rf"{operator}_{{{','.join(_symbol(i) for i in equation.reduction.indices)}}} {right}"
-    return f"{_element(equation.target, [_symbol(i) for i in equation.indices])} = {right}"
+    return latex(index_form(equation, notation or Notation.plainly([equation])))
 
 
-def latex_expression(expression: Expr) -> str:
+def latex_expression(expression: Expr, notation: Notation | None = None) -> str:
     """A body as LaTeX."""
-    return str(_Printer().doprint(expression))
+    return latex(expression_form(expression, notation or Notation({}, {})))
 
 
-def latex_document(title: str, sections: Sequence[tuple[str, Sequence[tuple[int, Equation]]]]) -> str:
+def latex_rows(numbered: Iterable[tuple[int, Box]]) -> str:
+    """Numbered formulas as the rows of an ``align``."""
+    rows: list[str] = []
+    for number, box in numbered:
+        *first, last = lines(box)
+        rows += [rf"{text} \notag" for text in first]
+        rows.append(rf"{last} \tag{{{number}}}")
+    return " \\\\\n".join(f"  {text}" for text in rows)
+
+
+def latex_document(
+    title: str, sections: Sequence[tuple[str, Sequence[tuple[int, Equation]]]], notation: Notation | None = None
+) -> str:
     """A document that stock pdflatex accepts: each section's numbered equations."""
-    lines = [
+    known = notation or Notation.plainly(e for _, equations in sections for _, e in equations)
+    parts = [
         r"\documentclass{article}",
         r"\usepackage{amsmath}",
+        r"\usepackage{graphicx}",
         r"\usepackage[margin=2cm]{geometry}",
         r"\allowdisplaybreaks",
         r"\begin{document}",
-        rf"\section*{{{_escape(title)}}}",
+        rf"\section*{{{escape(title)}}}",
     ]
     for heading, equations in sections:
-        lines.append(rf"\subsection*{{{_escape(heading)}}}")
-        lines.append(r"\begin{align}")
-        rows = [f"  {latex_equation(e).replace(' = ', ' &= ', 1)} \\tag{{{number}}}" for number, e in equations]
-        lines.append(" \\\\\n".join(rows))
-        lines.append(r"\end{align}")
-    return "\n".join([*lines, r"\end{document}", ""])
-
-
-def _escape(text: str) -> str:
-    return re.sub(r"([_&%#$])", r"\\\1", text)
-
-
-def _symbol(symbol: Symbol) -> str:
-    match = re.fullmatch(r"([A-Za-z]+)(\d*)", symbol.name)
-    if match is None:
-        return rf"\mathrm{{{_escape(symbol.name)}}}"
-    letters, digits = match.groups()
-    return (letters if len(letters) == 1 else rf"\mathrm{{{letters}}}") + (f"_{{{digits}}}" if digits else "")
-
-
-def _element(name: str, indices: Sequence[str]) -> str:
-    r"""``d_linear_1.W`` at j, k is \overline{W^{\mathrm{linear\_1}}}_{j,k}: a bar for the adjoint, the layer above."""
-    bars = 0
-    while name.startswith("d_") and len(name) > 2:
-        name, bars = name[2:], bars + 1
-    layer, _, own = name.rpartition(".")
-    text = rf"\{own}" if own in GREEK else own if len(own) == 1 else rf"\mathrm{{{_escape(own)}}}"
-    if layer:
-        text = rf"{text}^{{\mathrm{{{_escape(layer)}}}}}"
-    for _ in range(bars):
-        text = rf"\overline{{{text}}}"
-    return text + (f"_{{{','.join(indices)}}}" if indices else "")
-
-
-class _Printer(LatexPrinter):
-    """SymPy's LaTeX with our elements, functions and order of terms."""
-
-    def _print_Access(self, node: Access) -> str:
-        return _element(node.tensor, [self._print(i) for i in node.indices])
-
-    _print_IntAccess = _print_Access
-
-    def _print_Symbol(self, node: Symbol, style: str = "plain") -> str:
-        return _symbol(node)
-
-    def _print_Delta(self, node: Delta) -> str:
-        return rf"\delta_{{{self._print(node.args[0])},\,{self._print(node.args[1])}}}"
-
-    def _print_Where(self, node: Where) -> str:
-        condition, a, b = (self._print(x) for x in node.args)
-        return rf"\begin{{cases}} {a} & \text{{if }} {condition} \\ {b} & \text{{otherwise}} \end{{cases}}"
-
-    def _print_Add(self, node: Add, order: str | None = None) -> str:
-        text = ""
-        for term in terms_in_order(node):
-            printed = self._print(term)
-            text += (
-                printed if not text else f" - {printed[1:].lstrip()}" if printed.startswith("-") else f" + {printed}"
-            )
-        return text
-
-    def _print_Mul(self, node: Mul) -> str:
-        sign, above, below = fraction_in_order(node)
-        top = r" \, ".join(self._factor(a, len(above) > 1) for a in above) or "1"
-        if below:
-            bottom = r" \, ".join(self._factor(b, len(below) > 1) for b in below)
-            top = rf"\frac{{{top}}}{{{bottom}}}"
-        return sign + top
-
-    def _factor(self, node: Expr, beside_others: bool) -> str:
-        text = str(self._print(node))
-        return rf"\left({text}\right)" if isinstance(node, Add) and beside_others else text
-
-    def _print_Function(self, node: Any, exp: Any = None) -> str:
-        name = NAMES.get(node.func, node.func.__name__)
-        arguments = [self._print(a) for a in node.args]
-        power = f"^{{{exp}}}" if exp is not None else ""
-        if name == "abs":
-            return rf"\left|{arguments[0]}\right|{power}"
-        if name == "sigmoid":
-            return rf"\sigma{power}\left({arguments[0]}\right)"
-        known = name in ("log", "exp", "sin", "cos", "tan", "tanh", "sinh", "cosh", "max", "min")
-        operator = rf"\{name}" if known else rf"\operatorname{{{_escape(name)}}}"
-        return rf"{operator}{power}\left({','.join(arguments)}\right)"
-
-    _print_log = _print_Function
-    _print_tanh = _print_Function
-
-    def _print_ExpBase(self, node: Any, exp: Any = None) -> str:
-        text = rf"e^{{{self._print(node.args[0])}}}"
-        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+        parts.append(rf"\subsection*{{{escape(heading)}}}")
+        if equations:
+            rows = latex_rows((number, index_form(e, known)) for number, e in equations)
+            parts += [r"\begin{align}", rows, r"\end{align}"]
+    return "\n".join([*parts, r"\end{document}", ""])

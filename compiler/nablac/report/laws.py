@@ -29,3 +29,8 @@ PASSES: Mapping[str, str] = {
     "read in place": "no equation of its own any more: its readers hold it, or an equal equation stands for it",
 }
 """What each pass does, in a phrase."""
+
+
+def identity(law: str) -> str:
+    """What a law states."""
+    return IDENTITIES[law]

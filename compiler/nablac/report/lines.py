@@ -78,7 +78,9 @@ def _statements(tree: ast.Module) -> list[tuple[int, int, str]]:
         if isinstance(node, ast.FunctionDef):
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
             found.append((first, node.end_lineno or first, node.name))
-            found += [(s.lineno, s.end_lineno or s.lineno, node.name) for s in ast.walk(node) if isinstance(s, ast.stmt)]
+            found += [
+                (s.lineno, s.end_lineno or s.lineno, node.name) for s in ast.walk(node) if isinstance(s, ast.stmt)
+            ]
     return sorted(set(found), key=lambda s: (s[0], -s[1]))
 
 

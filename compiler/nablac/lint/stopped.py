@@ -1,0 +1,48 @@
+"""lint/stopped: gradients that are identically zero although the loss depends on the parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nablac.ir.equation import Equation
+from nablac.ir.text import print_equation
+from nablac.ir.tensor import Kind
+from nablac.lint.cancelled import cancelling
+from nablac.lint.finding import Finding
+from nablac.lint.study import Study, downstream
+
+RULE = "zero-gradient"
+
+
+def stopped(study: Study) -> Iterator[Finding]:
+    """A parameter that the loss reads through a function without slope; the equation that stops the gradient."""
+    final, reached = study.compiled.programs["gradient"], study.needed([study.model.loss])
+    for name in study.parameters:
+        gradient = final.defined.get(study.compiled.gradients[name])
+        if gradient is None or gradient.body != 0 or name not in reached or cancelling(study, name) is not None:
+            continue
+        equation = _stopper(study, name)
+        if equation is None:
+            why, remedy = "the terms that reach it cancel", "leave the parameter out, or let them differ"
+        else:
+            why = f"'{study.name(equation.target)}' stops it: {print_equation(equation)} has no slope"
+            remedy = "put a smooth function there (sigmoid for a step, softmax for argmax), or make it a number"
+        place = equation.origin.where if equation else study.place(name)
+        yield Finding(RULE, f"the gradient of '{name}' is zero everywhere, although the loss reads it; {why}", place, remedy)
+
+
+def _stopper(study: Study, name: str) -> Equation | None:
+    """The first equation on a path to the loss that has an adjoint itself and sends none towards the parameter."""
+    program = study.plain
+    below = downstream(program, [name], integers=True)
+    receiving = {study.model.loss} | {tensor for _, tensor in study.sends}
+    for equation in program.equations:
+        if equation.target not in receiving:
+            continue
+        for source in equation.sources:
+            if source not in below or (equation.target, source) in study.sends:
+                continue
+            if program.declared[source].kind is Kind.INT:  # read as an index: what made it has no slope
+                return program.defined.get(source, equation)
+            return equation
+    return None

@@ -1,0 +1,78 @@
+"""report/article: the report as a LaTeX document for stock pdflatex (``--format latex``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from nablac.report.boxes import Box
+from nablac.report.content import Entry, Gradient, Report, Step
+from nablac.report.latex import escape, latex, latex_rows, lines
+
+PREAMBLE = r"""\documentclass{article}
+\usepackage{amsmath}
+\usepackage{amssymb}
+\usepackage{graphicx}
+\usepackage{longtable}
+\usepackage[margin=2cm]{geometry}
+\allowdisplaybreaks
+\setlength{\parindent}{0pt}
+\begin{document}"""
+
+
+def article(report: Report, steps: bool = False) -> str:
+    """The whole document; ``steps`` adds the derivations."""
+    about = f"{report.dtype}, model sha256 {report.digest[:16]}, made by nablac {report.version}"
+    parts = [f"% {about}", PREAMBLE, rf"\section*{{{escape(report.title or report.name)}}}", escape(about)]
+    forward = [e for e in report.entries if e.kind == "forward"]
+    parts += [_heading("Forward"), _equations(forward)]
+    for gradient in report.gradients:
+        parts += _gradient(report, gradient, steps)
+    costs = [(escape(c.title), f"${latex(c.formula)}$", f"{c.value:,} {escape(c.unit)}") for c in report.costs]
+    parts += [_heading("Costs"), _table("p{4cm}p{8cm}r", costs)] if costs else []
+    shown = {name for e in report.entries for name in (e.equation.target, *e.equation.sources)}
+    tensors = [
+        (f"${latex(t.symbol)}$", escape(t.name), escape(" x ".join(t.shape) or "scalar"), t.kind)
+        for t in report.tensors
+        if t.name in shown
+    ]
+    parts += [_heading("Notation"), _table("llll", tensors), r"\end{document}", ""]
+    return "\n".join(parts)
+
+
+def _gradient(report: Report, gradient: Gradient, steps: bool) -> list[str]:
+    parts = [_heading(f"Gradient with respect to {gradient.wrt}")]
+    if steps:
+        for stage in gradient.stages:
+            parts.append(rf"\paragraph{{{escape(stage.adjoint)}}}")
+            parts += [_step(step) for step in stage.steps]
+    return [*parts, _equations([report.entry(number) for number in gradient.numbers])]
+
+
+def _step(step: Step) -> str:
+    law = rf": \texttt{{{escape(step.identity)}}}" if step.identity else ""
+    return rf"{escape(step.title)}{law}" + "\n" + _aligned(step.formula)
+
+
+def _aligned(box: Box) -> str:
+    rows = " \\\\\n".join(f"  {text} \\notag" for text in lines(box))
+    return f"\\begin{{align}}\n{rows}\n\\end{{align}}"
+
+
+def _equations(entries: Sequence[Entry]) -> str:
+    """The index forms with their numbers, then the matrix forms under the same numbers."""
+    parts = []
+    if entries:
+        parts.append("\\begin{align}\n" + latex_rows((e.number, e.index_form) for e in entries) + "\n\\end{align}")
+    matrices = [(e.number, e.matrix_form) for e in entries if e.matrix_form is not None]
+    if matrices:
+        parts.append("In matrices:\n\\begin{align}\n" + latex_rows(matrices) + "\n\\end{align}")
+    return "\n".join(parts)
+
+
+def _heading(text: str) -> str:
+    return rf"\subsection*{{{escape(text)}}}"
+
+
+def _table(columns: str, rows: Iterable[Sequence[str]]) -> str:
+    body = " \\\\\n".join(" & ".join(row) for row in rows)
+    return f"\\begin{{longtable}}{{{columns}}}\n{body}\n\\end{{longtable}}"

@@ -1,0 +1,104 @@
+"""report/build: a compiled model -> the content of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from nablac.algebra.cost import equation_operations
+from nablac.errors import NameError_
+from nablac.ir.equation import Equation
+from nablac.ir.tensor import Role
+from nablac.pipeline import Compiled
+from nablac.report.content import Entry, Gradient, Report, Span, TensorRow
+from nablac.report.costs import costs, sizes_of
+from nablac.report.derivation import Stages, gradient
+from nablac.report.formula import index_form
+from nablac.report.lines import spans_of
+from nablac.report.matrix import composed_matrix_form, matrix_form
+from nablac.report.notation import Notation
+
+
+def build_report(
+    compiled: Compiled, source: str, version: str, *, wrt: Sequence[str] | None = None, spec: str | None = None
+) -> Report:
+    """The report on a compiled model and its module's text; ``wrt`` names the gradients to tell, all by default.
+
+    Raises ``NameError`` (nablac's own) for a name that has no gradient here.
+    """
+    model = compiled.model
+    notation = Notation.of(compiled.programs["gradient"], compiled.gradients, *compiled.every_program)
+    gradients = tuple(gradient(compiled, name, notation) for name in _chosen(compiled, wrt))
+    entries = tuple(_entries(compiled, notation, spans_of(source)))
+    return Report(
+        name=model.name,
+        title=model.title,
+        digest=model.digest,
+        version=version,
+        dtype=model.program.dtype,
+        of=model.loss,
+        tensors=tuple(_tensors(compiled, entries, gradients, notation)),
+        entries=entries,
+        gradients=gradients,
+        costs=costs(compiled),
+        sizes=sizes_of(compiled),
+        warnings=(),
+        source=source,
+        spec=spec,
+    )
+
+
+def _chosen(compiled: Compiled, wrt: Sequence[str] | None) -> Sequence[str]:
+    for name in wrt or ():
+        if name not in compiled.gradients:
+            raise NameError_(
+                f"no gradient with respect to '{name}' was derived", expected=", ".join(compiled.gradients) or "none"
+            )
+    return tuple(compiled.gradients) if wrt is None else wrt
+
+
+def _entries(compiled: Compiled, notation: Notation, spans: Mapping[int, tuple[Span, ...]]) -> list[Entry]:
+    """Every numbered equation, once, in the order of the numbers."""
+    stages = Stages(compiled, notation)
+    found: dict[int, Entry] = {}
+    for name, program in compiled.programs.items():
+        for equation in program.equations:
+            number = compiled.number(equation)
+            if number not in found:
+                matrix = matrix_form(equation, program, notation)
+                composed = composed_matrix_form(equation, program, notation)
+                found[number] = Entry(
+                    number=number,
+                    equation=equation,
+                    kind=_kind(name, equation),
+                    index_form=index_form(equation, notation),
+                    matrix_form=matrix,
+                    composed_form=composed if composed != matrix else None,
+                    operations=equation_operations(equation),
+                    spans=spans.get(number, ()),
+                    steps=() if equation.is_derived or name != "gradient" else stages.forward(equation),
+                )
+    return [found[number] for number in sorted(found)]
+
+
+def _kind(program: str, equation: Equation) -> str:
+    if equation.is_derived:
+        return "backward"
+    return {"gradient": "forward", "update": "update"}.get(program, "metric")
+
+
+def _tensors(
+    compiled: Compiled, entries: Sequence[Entry], gradients: Sequence[Gradient], notation: Notation
+) -> list[TensorRow]:
+    """Every tensor that a formula of the report mentions, inputs and parameters first, each once."""
+    rows: dict[str, TensorRow] = {}
+    layers = {e.equation.target: e.equation.origin.layer for e in entries}
+    for program in compiled.every_program:
+        for tensor in program.tensors:
+            kinds = {Role.INPUT: "input", Role.PARAM: "param", Role.STATE: "state"}
+            kind = kinds.get(tensor.role) or ("adjoint" if tensor.name in compiled.terms else "result")
+            dtype = "int64" if tensor.kind.value == "int" else program.dtype
+            layer = layers.get(tensor.name) or (tensor.name.rpartition(".")[0] if kind == "param" else None)
+            symbol, shape = notation.symbol(tensor.name), tuple(str(e) for e in tensor.shape)
+            rows.setdefault(tensor.name, TensorRow(tensor.name, symbol, kind, shape, dtype, layer or None))
+    order = {"input": 0, "param": 1, "state": 2, "result": 3, "adjoint": 4}
+    return sorted(rows.values(), key=lambda row: order[row.kind])

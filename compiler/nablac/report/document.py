@@ -1,0 +1,114 @@
+"""report/document: a report in every format it can be had in; what ``nablac inspect`` writes and a notebook shows."""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from nablac.emit.write import write
+from nablac.errors import CompileError
+from nablac.report.article import article
+from nablac.report.content import Report, Sheet
+from nablac.report.dot import dot
+from nablac.report.graph import Graph
+from nablac.report.layout import layout
+from nablac.report.markdown import markdown
+from nablac.report.page import page
+from nablac.report.structure import structure
+from nablac.report.svg import svg
+from nablac.report.terminal import sheet_table, terminal
+from nablac.report.terminal_graph import draw
+
+FORMATS = ("text", "latex", "md", "html", "json", "dot", "svg")
+MARK = "made by nablac"
+"""What every report says of itself, so that a file that is none is not replaced."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A report and the graph it is about.
+
+    ``figures`` are further drawings (title and SVG); ``at_point`` tells that values were asked for, so that the graph
+    stands in the text, too.
+    """
+
+    report: Report
+    graph: Graph
+    figures: tuple[tuple[str, str], ...] = ()
+    sheets: tuple[Sheet, ...] = ()
+    at_point: bool = False
+
+    def render(self, format_: str, steps: bool = False) -> str:
+        """The text of one of ``FORMATS``; ``steps`` adds the derivations where the format does not always have them."""
+        made: dict[str, Callable[[], str]] = {
+            "text": lambda: self.text(steps=steps),
+            "latex": lambda: article(self.whole, steps),
+            "md": lambda: markdown(self.whole, steps),
+            "html": lambda: self.html,
+            "json": lambda: json.dumps(structure(self.whole), indent=1, ensure_ascii=False) + "\n",
+            "dot": lambda: f"// {self._mark}\n{dot(self.graph)}",
+            "svg": lambda: self.figures[-1][1] if self.figures else self.drawing,
+        }
+        return made[format_]()
+
+    @cached_property
+    def drawing(self) -> str:
+        """The graph as SVG."""
+        return svg(layout(self.graph))
+
+    @cached_property
+    def whole(self) -> Report:
+        """The report with its drawings and tables."""
+        drawings = {"Graph": self.drawing, **dict(self.figures)}
+        return replace(self.report, drawings=drawings, sheets=self.sheets)
+
+    @cached_property
+    def html(self) -> str:
+        """One page that needs no network."""
+        return page(self.whole)
+
+    def shown(self, width: int, steps: bool = False) -> RenderableType:
+        """What a terminal shows."""
+        parts: list[RenderableType] = [terminal(self.report, width, steps)]
+        if self.at_point:
+            parts += [Text("\ngraph", "bold"), draw(self.graph, width)]
+        return Group(*parts, *(sheet_table(sheet) for sheet in self.sheets))
+
+    def text(self, width: int = 140, steps: bool = False) -> str:
+        """The same without colours."""
+        console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
+        console.print(self.shown(width, steps), soft_wrap=True)
+        written = console.file
+        assert isinstance(written, io.StringIO)
+        return "\n".join(line.rstrip() for line in written.getvalue().splitlines()) + "\n"
+
+    def write(self, path: str | Path, format_: str, *, steps: bool = False, force: bool = False) -> Path:
+        """Write a file, whole or not at all; a file that is no report of nablac's is kept unless forced."""
+        path = Path(path)
+        if not force and path.is_file() and MARK not in path.read_text("utf-8", "replace"):
+            raise CompileError(
+                f"{path} is no report of nablac's",
+                expected="no file there, or a report",
+                remedy="choose another name with -o, or --force",
+            )
+        write(self.render(format_, steps), path, force=True)
+        return path
+
+    @property
+    def _mark(self) -> str:
+        return f"{MARK} {self.report.version}, model sha256 {self.report.digest[:16]}"
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        frame = 'style="width: 100%; height: 45rem; border: 1px solid #8884"'
+        return f'<iframe srcdoc="{html.escape(self.html)}" sandbox="allow-scripts" {frame}></iframe>'
