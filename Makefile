@@ -3,6 +3,8 @@
 #   make demo        train the digits network on real data; shows a derived formula, the curves and the accuracy
 #   make test        run the tests
 #   make test-deep   run the long checks too
+#   make test-browser  run the tests of the report's page in a real Chromium (apt-get install chromium, or name one by
+#                    NABLAC_CHROMIUM=path)
 #   make lint        ruff
 #   make types       mypy --strict
 #   make generate    compile every example into generated/, and refresh the README's listings
@@ -24,7 +26,7 @@ JOBS   ?= 2
 TORCH  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-deep lint types generate bench compare clean
+.PHONY: help setup demo test test-deep test-browser lint types generate bench compare clean
 
 help:
 	@sed -n '/^$$/q; s/^#\( \{0,1\}\)//p' Makefile
@@ -37,6 +39,10 @@ $(VENV)/.ready: pyproject.toml
 		{ echo "nablac needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.ready
@@ -59,7 +65,11 @@ test: setup
 	$(BIN)/python -m pytest -n $(JOBS)
 
 test-deep: setup
-	$(BIN)/python -m pytest -n $(JOBS) -m 'deep or not deep'
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not browser'
+
+test-browser: setup $(VENV)/.browser
+	@$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python -m pytest -m browser tests/browser
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check

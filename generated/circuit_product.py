@@ -25,6 +25,9 @@ import os
 import re
 import sys
 import time
+import tokenize
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +38,7 @@ except ImportError:  # predict then runs on NumPy, and what trains says that it 
     numba = None
 
 NAME, SPEC = "circuit_product", "52ebdea517f5964d8138095c5c79355956e2ed1c953a0d105f22cea882db4d1d"
-DTYPE, real = np.dtype("float32"), np.float32
+DTYPE, real, LARGEST = np.dtype("float32"), np.float32, float(np.finfo("float32").max)
 # name -> (shape, dtype); an extent with a name is known only at run time
 INPUTS = {}
 OUTPUTS = {"f": ((), "float32")}
@@ -43,8 +46,7 @@ PARAMETERS = {"x": ((), "float32"), "y": ((), "float32"), "z": ((), "float32")}
 INITIAL = (("constant", -2.0), ("constant", 5.0), ("constant", -4.0))
 SIZE, STATE_SIZE = 3, 1  # of the flat parameters, and of the optimizer's state: its last element counts steps
 READS = {"predict": (), "evaluate": (), "gradient": (), "forward": ()}
-BATCHED, METRICS = (), ()
-LABELS = {}  # how many classes a label has
+BATCHED, METRICS, LABELS = (), (), {}  # labels: how many classes each has
 TRAINING = {"steps": 10, "seed": 0, "lr": 0.01}
 TARGET, PREPARATION = None, {}  # in files: what to learn, factors and offsets
 
@@ -146,76 +148,75 @@ def train_steps(params, state, *, steps=100, lr=0.01, step=None, **inputs):
     for name, array, size in (("params", params, SIZE), ("state", state, STATE_SIZE)):
         if _convert(name, array, (size,), DTYPE) is not array:
             raise InputError(f"{name} cannot change in place", "another kind", f"a contiguous, writable {DTYPE} array")
-    data, lr = _read(inputs, "gradient"), real(_number("lr", lr, kind=float))
-    losses, step = np.empty(_number("steps", steps)), _number("step", int(state[-1]) if step is None else step)
-    buffers = np.empty(SIZE, DTYPE), *_arena("gradient", data)
+    (data, extents), lr = _read(inputs, "gradient"), real(_number("lr", lr, most=LARGEST, kind=float))
+    step = _number("step", int(_number("state[-1]", float(state[-1]), kind=float)) if step is None else step)
+    losses = np.empty(_number("steps", steps, most=2**31 - 1))
+    buffers = np.empty(SIZE, DTYPE), *_arena("gradient", extents)
     made = _train_steps(params, state[:-1], *data.values(), lr, step, *buffers, losses)
     state[-1] = step + made
     return losses[: made + 1]
 
 
 # --- the model; arguments are checked before any kernel runs ----------------------------------------------------------
-
 class InputError(ValueError, TypeError):
     """A mistake told so that it can be mended: its subject, what was found, what is expected, and a remedy."""
-
     def __init__(self, subject, found, expected, remedy=""):
-        lines = (subject, f"  found:    {found}", f"  expected: {expected}", f"  remedy:   {remedy}")
-        super().__init__("\n".join(lines if remedy else lines[:3]))
+        rows = {"found:": " ".join(str(found).split())[:200], "expected:": expected, "remedy:": remedy}
+        super().__init__("\n".join([subject, *(f"  {name:<9} {text}" for name, text in rows.items() if text)]))
 
 
 def _convert(subject, value, shape, dtype, within=()):
-    """The value as a contiguous array of the dtype; a name in the shape stands for any extent."""
-    array = np.asarray(value)
-    if array.dtype.kind not in ("biu" if dtype == "int64" else "biuf"):
-        raise InputError(f"{subject} has the wrong dtype", array.dtype, dtype, "convert it")
-    same = [isinstance(e, str) or size == e for size, e in zip(array.shape, shape, strict=False)]
-    if array.ndim != len(shape) or not array.size or not all(same):
+    """The value as a contiguous array of the dtype; a name in the shape stands for any extent, the same each time."""
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:  # a ragged list, another package's tensor
+        raise InputError(f"{subject} is no array of numbers", error, dtype) from error
+    if array.dtype.kind not in ("iu" if dtype == "int64" else "biuf") or isinstance(value, np.ma.MaskedArray):
+        found = array.dtype if type(value) is np.ndarray else repr(value)
+        raise InputError(f"{subject} has the wrong dtype", found, dtype, "convert it")
+    named = {e: size for e, size in zip(shape, array.shape, strict=False) if isinstance(e, str)}
+    if array.shape != tuple(named.get(e, e) for e in shape) or not array.size:
         raise InputError(f"{subject} has the wrong shape", array.shape, f"({', '.join(map(str, shape))})")
     if within and not within[0] <= array.min() <= array.max() <= within[1]:
         place = np.flatnonzero(~((within[0] <= array) & (array <= within[1])))[0]
         found = f"{array.flat[place]} at element {place}" if shape else array
         raise InputError(f"{subject} is out of range", found, f"{within[0]} to {within[1]}")
-    return np.require(array, dtype, ["C", "A", "W"])
+    return array if array.dtype == dtype and array.flags.carray else np.require(array, dtype, "CAW")
 
 
-def _number(name, value, least=0, kind=int):
-    return kind(_convert(name, value, (), "int64" if kind is int else "float64", within=(least, math.inf)))
+def _number(name, value, least=0, most=2**63 - 1, kind=int):
+    plain = type(value) is kind and least <= value <= most  # at once, for what is called often
+    return value if plain else kind(_convert(name, value, (), "int64" if kind is int else "float64", (least, most)))
 
 
 def _read(inputs, entry):
-    """The inputs that an entry reads, converted, in order."""
+    """The inputs that an entry reads, converted, in order; and the named extents that they tell."""
     if not set(READS[entry]) <= set(inputs) <= set(INPUTS):
         raise InputError("the inputs' names differ", ", ".join(inputs) or "none", ", ".join(READS[entry]) or "none")
-    data = {}
+    data, extents = {}, {}
     for name in READS[entry]:
         (shape, dtype), within = INPUTS[name], (0, LABELS[name] - 1) if name in LABELS else ()
-        shape = [_extents(data).get(extent, extent) for extent in shape]
-        data[name] = _convert(f"the input '{name}'", inputs[name], shape, dtype, within)[()]
-    return data
+        array = _convert(f"the input '{name}'", inputs[name], [extents.get(e, e) for e in shape], dtype, within)
+        extents |= {e: size for e, size in zip(shape, array.shape, strict=True) if isinstance(e, str)}
+        data[name] = array[()]
+    return data, extents
 
 
-def _extents(data):
-    """The named extents that the data tell."""
-    pairs = [pair for name, array in data.items() for pair in zip(INPUTS[name][0], array.shape, strict=True)]
-    return {extent: size for extent, size in pairs if isinstance(extent, str)}
-
-
-def _arena(entry, data):
+def _arena(entry, extents):
     """Working memory for an entry's kernels, real and integer."""
     if numba is None:
         raise InputError("this needs Numba", "it is not installed", "numba", "pip install numba (predict runs without)")
-    return [np.empty(size, kind) for size, kind in zip(_sizes(entry, **_extents(data)), (DTYPE, "int64"), strict=True)]
+    return [np.empty(size, kind) for size, kind in zip(_sizes(entry, **extents), (DTYPE, "int64"), strict=True)]
 
 
 def _random(seed, stream):
     """Random numbers that are a function of a seed and of a stream's number alone."""
-    return np.random.Generator(np.random.Philox(key=np.array([_number("seed", seed), stream], np.uint64)))
+    return np.random.Generator(np.random.Philox(key=np.array([seed, stream], np.uint64)))
 
 
 def init(seed=0):
     """The parameters to start from: one flat array, a function of the seed."""
-    params = np.empty(SIZE, DTYPE)
+    params, seed = np.empty(SIZE, DTYPE), _number("seed", seed)
     for stream, (view, (rule, *numbers)) in enumerate(zip(unpack(params).values(), INITIAL, strict=True)):
         view[...] = numbers[0] if rule == "constant" else getattr(_random(seed, stream), rule)(*numbers, view.shape)
     return params
@@ -228,62 +229,59 @@ def init_state():
 
 def unpack(params):
     """The parameters (or a gradient) by name: views of the flat array."""
-    if np.shape(params) != (SIZE,):
-        raise InputError("params has the wrong shape", np.shape(params), f"({SIZE})")
-    parts = np.split(params, np.cumsum([math.prod(shape) for shape, _ in PARAMETERS.values()])[:-1])
+    _convert("params", params, (SIZE,), DTYPE)  # a check: what is given out are views, whatever the width
+    parts = np.split(np.asarray(params), np.cumsum([math.prod(shape) for shape, _ in PARAMETERS.values()])[:-1])
     return {name: part.reshape(shape) for part, (name, (shape, _)) in zip(parts, PARAMETERS.items(), strict=True)}
 
 
 def pack(arrays):
     """The flat array that holds the named arrays."""
-    if set(arrays) != set(PARAMETERS):
-        raise InputError("the parameters' names differ", ", ".join(arrays), ", ".join(PARAMETERS))
+    found = [*map(str, arrays)] if hasattr(arrays, "keys") else [repr(arrays)]
+    if set(found) != set(PARAMETERS):
+        raise InputError("the parameters' names differ", ", ".join(found) or "none", ", ".join(PARAMETERS))
     return np.concatenate([_convert(name, arrays[name], *kind) for name, kind in PARAMETERS.items()], axis=None)
 
 
 def predict(params, **inputs):
     """The outputs by name; on NumPy where Numba is not installed."""
-    params, data = _convert("params", params, (SIZE,), DTYPE), _read(inputs, "predict")
+    params, (data, extents) = _convert("params", params, (SIZE,), DTYPE), _read(inputs, "predict")
     if numba is None:
         values = _forward_numpy(unpack(params), *map(data.get, READS["forward"]))
         return {name: np.asarray(values[name]) for name in OUTPUTS}
-    extents = _extents(data)
     outputs = {name: np.empty([extents.get(e, e) for e in shape], dtype) for name, (shape, dtype) in OUTPUTS.items()}
-    _predict(params, *data.values(), *outputs.values(), *_arena("predict", data))
+    _predict(params, *data.values(), *outputs.values(), *_arena("predict", extents))
     return outputs
 
 
 def evaluate(params, **inputs):
     """The loss and the metrics by name."""
-    params, data = _convert("params", params, (SIZE,), DTYPE), _read(inputs, "evaluate")
+    params, (data, extents) = _convert("params", params, (SIZE,), DTYPE), _read(inputs, "evaluate")
     values = np.empty(1 + len(METRICS))
-    _evaluate(params, *data.values(), values, *_arena("evaluate", data))
+    _evaluate(params, *data.values(), values, *_arena("evaluate", extents))
     return dict(zip(("loss", *METRICS), values.tolist(), strict=True))
 
 
 def loss(params, **inputs):
-    """The loss."""
     return evaluate(params, **inputs)["loss"]
 
 
 def loss_and_grad(params, **inputs):
     """The loss and its gradient, flat and laid out as the parameters."""
-    params, data = _convert("params", params, (SIZE,), DTYPE), _read(inputs, "gradient")
+    params, (data, extents) = _convert("params", params, (SIZE,), DTYPE), _read(inputs, "gradient")
     grad = np.empty(SIZE, DTYPE)
-    return float(_gradient(params, *data.values(), grad, *_arena("gradient", data))), grad
+    return float(_gradient(params, *data.values(), grad, *_arena("gradient", extents))), grad
 
 
 def learning_rate(epoch, lr=0.01):
     """The learning rate of an epoch, counted from 0."""
+    epoch, lr = _number("epoch", epoch), _number("lr", lr, most=LARGEST, kind=float)
     return lr
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
-
 @dataclasses.dataclass(frozen=True)
 class Run:
     """What training has learned; the history has a row, a dict, for each finished step."""
-
     params: np.ndarray
     state: np.ndarray
     settings: dict  # what a resumed run must have in common with the one that stopped
@@ -292,8 +290,8 @@ class Run:
     def save(self, folder):
         """Write checkpoint.npz, without pickle, and history.csv; each whole or not at all."""
         facts = json.dumps({"parameters": str(PARAMETERS), "settings": self.settings, "history": self.history})
-        _write(Path(folder, "checkpoint.npz"), lambda f: np.savez(f, params=self.params, state=self.state, facts=facts))
-        _write_csv(Path(folder, "history.csv"), self.history[0], [row.values() for row in self.history])
+        _write(folder, "checkpoint.npz", lambda f: np.savez(f, params=self.params, state=self.state, facts=facts))
+        _write_csv(folder, "history.csv", next(iter(self.history), ()), [row.values() for row in self.history])
 
     @classmethod
     def load(cls, folder):
@@ -302,32 +300,36 @@ class Run:
             facts = json.loads(str(file["facts"]))
             if facts["parameters"] != str(PARAMETERS):
                 raise ValueError(f"parameters {facts['parameters']}")
-            return cls(file["params"], file["state"], facts["settings"], facts["history"])
+            params, state = (_convert(k, file[k], (n,), DTYPE) for k, n in (("params", SIZE), ("state", STATE_SIZE)))
+            return cls(params, state, dict(facts["settings"]), [dict(row) for row in facts["history"]])
 
 
 def fit(*, steps=10, seed=0, lr=0.01, validation=None, out=None, resume=False, progress=True, **inputs):
     """Train on arrays; a Run with params, state and history.
 
-    validation: a tuple of the inputs in order, or the fraction of the rows to hold out. out: a folder for
-    checkpoint.npz, history.csv and curves.png; resume=True goes on from that checkpoint as if nothing had happened,
-    bit for bit. Ctrl-C keeps the last finished step.
+    validation: a tuple of the inputs, or the fraction of the rows to hold out. out: a folder for checkpoint.npz,
+    history.csv and curves.png; resume=True goes on from it bit for bit. Ctrl-C keeps the last finished step.
     """
-    parts, steps, lr = _split(inputs, validation, seed), _number("steps", steps), _number("lr", lr, kind=float)
-    rows, seed = len(parts["train"][BATCHED[0]]) if BATCHED else 1, _number("seed", seed)
-    settings = {"model": SPEC, "seed": seed, "rows": rows, "batch": min(rows, _number("batch_size", 1, 1))}
-    run = Run.load(out or "") if resume else Run(init(seed), init_state(), settings)
-    if run.settings != settings:
-        raise InputError(f"the run in {out} was trained otherwise", run.settings, settings)
+    steps, seed, lr = _number("steps", steps), _number("seed", seed), _number("lr", lr, most=LARGEST, kind=float)
+    parts, batch = _split(inputs, validation, seed), _number("batch_size", 1, 1)
+    rows = len(parts["train"][BATCHED[0]]) if BATCHED else 1
+    settings = {"model": SPEC, "seed": seed, "rows": rows, "batch": min(rows, batch), "validation": "val" in parts}
+    run = Run.load(out) if resume else Run(init(seed), init_state(), settings)
+    if other := {name: value for name, value in settings.items() if run.settings.get(name) != value}:
+        raise InputError(f"the run in {out} was trained otherwise", {k: run.settings.get(k) for k in other}, other)
+    with _told(out, "a folder for the run"):  # told before the first step, not after it
+        Path(out or ".").mkdir(parents=True, exist_ok=True)
     turns, saved = range(len(run.history), steps), -math.inf
-    with contextlib.suppress(ImportError):  # without tqdm there is no progress bar
+    with contextlib.suppress(ImportError):  # without tqdm, a line for each step
         from tqdm import tqdm
-
         turns = tqdm(turns, NAME, steps, initial=turns.start, unit=" steps", disable=not progress)
     try:
         for step in turns:
             run = _epoch(run, parts, learning_rate(step, lr))
             if not isinstance(turns, range):
                 turns.set_postfix(run.history[-1], refresh=False)
+            elif progress:
+                print(*(f"{name} {value:.6g}" for name, value in run.history[-1].items()), sep="  ", file=sys.stderr)
             if out and time.monotonic() > saved + 1:
                 run.save(out)
                 saved = time.monotonic()
@@ -338,7 +340,7 @@ def fit(*, steps=10, seed=0, lr=0.01, validation=None, out=None, resume=False, p
         if out and run.history:
             run.save(out)
             with contextlib.suppress(ImportError):  # without matplotlib there are no curves
-                _draw(Path(out, "curves.png"), run.history)
+                _draw(out, run.history)
     return run
 
 
@@ -367,15 +369,16 @@ def _epoch(run, parts, lr):
 
 def _split(inputs, validation, seed):
     """The data by part, checked: for training, and for validation if there is any."""
-    data, names = _read(inputs, "forward"), BATCHED or READS["forward"]
+    (data, _), names = _read(inputs, "forward"), BATCHED or READS["forward"]
     if validation is None:
         return {"train": data}
     if isinstance(validation, tuple | list) and len(validation) == len(names):
-        return {"train": data, "val": _read(data | dict(zip(names, validation, strict=True)), "forward")}
-    if isinstance(validation, float) and BATCHED and 0 < validation < 1:
+        return {"train": data, "val": _read(data | dict(zip(names, validation, strict=True)), "forward")[0]}
+    if isinstance(validation, float | np.floating) and BATCHED and 0 < validation < 1:
         order = _random(seed, 2**33).permutation(len(data[BATCHED[0]]))
         held_out, kept = np.split(order, [math.ceil(len(order) * validation)])
-        return {"train": _take(data, np.sort(kept)), "val": _take(data, np.sort(held_out))}
+        if len(kept):
+            return {"train": _take(data, np.sort(kept)), "val": _take(data, np.sort(held_out))}
     raise InputError("validation cannot be used", validation, f"({', '.join(names)}), or a fraction of the rows")
 
 
@@ -383,91 +386,99 @@ def _take(data, rows):
     return {name: array[rows] if name in BATCHED else array for name, array in data.items()}
 
 
-def _draw(path, history):
+def _draw(folder, history):
     """The curves of the loss and the metrics."""
     from matplotlib.figure import Figure
-
     measures, turns = ("loss", *METRICS), [row["step"] for row in history]
     figure = Figure(figsize=(4.8 * len(measures), 3.6), layout="constrained")
     for axes, measure in zip(figure.subplots(1, len(measures), squeeze=False)[0], measures, strict=True):
-        for part, label in (("train", "training"), ("val", "validation")):
-            if f"{part}_{measure}" in history[0]:
-                axes.plot(turns, [row[f"{part}_{measure}"] for row in history], ".-", label=label)
+        for name in (name for name in (f"train_{measure}", f"val_{measure}") if name in history[0]):
+            axes.plot(turns, [row[name] for row in history], ".-", label=name)
         axes.set(title=measure, xlabel="step")
         axes.grid(alpha=0.3)
         axes.legend()
-    _write(path, lambda file: figure.savefig(file, format="png", dpi=120, metadata={"Software": None}))
+    _write(folder, "curves.png", lambda file: figure.savefig(file, format="png", dpi=120, metadata={"Software": None}))
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
-
 @contextlib.contextmanager
 def _told(path, expected):
-    """Whatever goes wrong with a file becomes an InputError."""
+    """What a file can do wrong, a damaged archive or a path that is none among it, becomes an InputError."""
+    damaged = EOFError, MemoryError, csv.Error, tokenize.TokenError, zipfile.BadZipFile, zlib.error
     try:
         yield
-    except Exception as error:
-        raise InputError(f"{path} cannot be used", error, expected) from error
+    except (OSError, ValueError, TypeError, LookupError, RuntimeError, *damaged) as error:
+        raise InputError(f"{path} cannot be used", str(error) or type(error).__name__, expected) from error
 
 
-def _write(path, fill):
+def _write(folder, name, fill):
     """Write a file whole or not at all."""
-    with _told(path, "a place that can be written"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.unfinished")
+    with _told(folder, "a folder that can be written to"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        unfinished = Path(folder, f".{name}.unfinished")
         with open(unfinished, "wb") as file:
             fill(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        os.replace(unfinished, Path(folder, name))
 
 
-def _write_csv(path, header, rows):
+def _write_csv(folder, name, header, rows):
     lines = [",".join(header), *(",".join(map(repr, row)) for row in rows), ""]
-    _write(path, lambda file: file.write("\n".join(lines).encode()))
+    _write(folder, name, lambda file: file.write("\n".join(lines).encode()))
 
 
 def load(*paths, target=TARGET):
     """The inputs in files, as the model reads them: .npz and .csv by name, IDX (.gz too) one after another."""
-    data = {}
-    for path in map(Path, paths):
+    data, columns = {}, []
+    for path in paths:
         with _told(path, "a .npz, .csv or IDX file"):
+            path = Path(path)
             if path.suffix == ".npz":
                 with open(path, "rb") as raw, np.load(raw) as file:
-                    found = {name: file[name] for name in INPUTS if name in file}
+                    found = {name: np.asarray(file[name]) for name in INPUTS if name in file}
             elif path.suffix == ".csv":
-                found = _read_csv(path, target)
-            elif missing := [name for name in READS["forward"] if name not in data]:
-                found = {missing[0]: _read_idx(path)}
+                found = _read_csv(path, target, columns)
             else:
-                raise ValueError("one file more than there are inputs")
+                found = {name: _read_idx(path) for name in [n for n in READS["forward"] if n not in data][:1]}
+            if not found:
+                raise ValueError(f"nothing that the inputs ({', '.join(INPUTS)}) still need")
             data |= {name: _prepared(name, array) for name, array in found.items()}
+    if target not in (None, TARGET, *columns):
+        raise InputError("the target is no column", ", ".join(columns) or "no .csv file", target)
     return data
 
 
 def _prepared(name, array):
     """An input from a file in its shape, whole numbers as integers, with the factor and offset that belong to it."""
-    shape, dtype = INPUTS[name]
-    if name in BATCHED and array.size == len(array) * math.prod(e if isinstance(e, int) else 0 for e in shape[1:]):
-        array = array.reshape(len(array), *shape[1:])
+    shape, dtype = array.shape[:1] + INPUTS[name][0][1:], INPUTS[name][1]
+    if name in BATCHED and array.size == math.prod(e if isinstance(e, int) else 0 for e in shape):
+        array = array.reshape(shape)
     if dtype == "int64":
-        return array if (array % 1).any() else array.astype(dtype)
+        if (wrong := array[(np.floor(array) != array) | (abs(array) > 2**53)]).size:
+            raise ValueError(f"{wrong[0]} for '{name}', which takes whole numbers")
+        return array.astype(dtype)
     factor, offset = PREPARATION.get(name, (1, 0))
     return real(factor) * array + real(offset)
 
 
-def _read_csv(path, target):
+def _read_csv(path, target, seen):
     """By the header: an input is the column of its name, the last one the target's, another one all the rest."""
     with open(path, newline="", encoding="utf-8-sig") as file:
-        lines = csv.reader(file)
-        header, rows = next(lines, []), []
+        lines = csv.reader(file, strict=True)
+        header, rows = [cell.strip() for cell in next(lines, [])], []
+        if len(set(header)) < len(header):
+            raise ValueError(f"column '{max(header, key=header.count)}' twice")
         for line in filter(None, lines):
+            rows.append([])
             try:
-                rows.append([float(cell) for _, cell in zip(header, line, strict=True)])
+                rows[-1].extend(float(cell) for _, cell in zip(header, line, strict=True))  # up to what cannot be
             except ValueError:
-                raise ValueError(f"{str(line)[:60]} in line {lines.line_num}, not {len(header)} numbers") from None
+                k = slice(len(rows[-1]), len(rows[-1]) + 1)
+                raise ValueError(f"{line[k]} below {header[k]} in line {lines.line_num}, not one number") from None
+    seen += header
     named = {name: [name] for name in BATCHED if name in header}
-    named |= {BATCHED[-1]: [target]} if target in header else {}
+    named |= {name: [target] for name in BATCHED[-1:] if target in header}
     rest = [column for column in header if [column] not in named.values()]
     columns = {name: rest for name in BATCHED[:-1] if rest} | named
     table = np.reshape(rows, (len(rows), len(header)))
@@ -486,10 +497,9 @@ def _read_idx(path):
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
-
 def selfcheck(seed=0, rows=4):
     """Each parameter's relative error: its gradient along a random direction, and the loss's difference in float64."""
-    random, data, errors = _random(seed, 2**34), {}, {}
+    random, rows, data, errors = _random(_number("seed", seed), 2**34), _number("rows", rows, 1), {}, {}
     for name in READS["forward"]:
         shape, dtype = [rows if isinstance(extent, str) else extent for extent in INPUTS[name][0]], INPUTS[name][1]
         drawn = random.normal(size=shape) if dtype == DTYPE else random.integers(LABELS.get(name, 2), size=shape)
@@ -498,8 +508,7 @@ def selfcheck(seed=0, rows=4):
     exact = [array.astype(np.promote_types(array.dtype, np.int64)) for array in data.values()]
     weights = unpack(params.astype(np.float64))
     for name, grad in unpack(loss_and_grad(params, **data)[1]).items():
-        change = random.normal(size=grad.shape)
-        change *= 1e-5 / np.linalg.norm(change)
+        change = random.choice((-1, 1), grad.shape) * 1e-5 / grad.size**0.5
         ends = [_forward_numpy(weights | {name: weights[name] + c}, *exact)["f"] for c in (change, -change)]
         error = abs(2 * np.vdot(grad, change) - float(ends[0] - ends[1]))
         errors[name] = float(error / max(np.linalg.norm(grad * change), 1e-10))
@@ -521,16 +530,14 @@ def _info(_):
 
 
 def _train(options):
-    validation, part = None, " ".join(options.val)
-    if re.fullmatch(r"0?\.\d+", part):
-        validation = float(part)
-    elif part:
-        held_out = load(*options.val, target=options.target)
-        validation = [held_out.get(name) for name in BATCHED or READS["forward"]]
+    try:
+        validation = float(" ".join(options.val)) if options.val else None
+    except ValueError:
+        validation = [*map(load(*options.val, target=options.target).get, BATCHED or READS["forward"])]
     data, settings = load(*options.data, target=options.target), {name: getattr(options, name) for name in TRAINING}
     run = fit(**data, **settings, validation=validation, out=options.out, resume=options.resume)
-    print(*(f"{name} {value:.6g}" for name, value in run.history[-1].items()), sep="  ")
-    print(f"wrote {', '.join(sorted(path.name for path in options.out.iterdir()))} in {options.out}")
+    print(*(f"{name} {value:.6g}" for name, value in (run.history or [{}])[-1].items()), sep="  ")
+    print(f"wrote {', '.join(sorted(path.name for path in options.out.iterdir())) or 'nothing'} in {options.out}")
 
 
 def _use(options):
@@ -538,9 +545,9 @@ def _use(options):
     if options.command == "evaluate":
         return print(*(f"{name} {value:.6g}" for name, value in evaluate(params, **data).items()), sep="  ")
     for name, array in predict(params, **data).items():
-        table, path = array.reshape(len(array) if array.ndim else 1, -1), options.out / f"predicted_{name}.csv"
-        _write_csv(path, [f"{name}_{k}" for k in range(table.shape[1])], table.tolist())
-        print(f"wrote {path}")
+        table, file = array.reshape(len(array) if array.ndim else 1, -1), f"predicted_{name}.csv"
+        _write_csv(options.out, file, [f"{name}_{k}" for k in range(table.shape[1])], table.tolist())
+        print(f"wrote {options.out / file}")
 
 
 def main(arguments=None):

@@ -49,7 +49,7 @@
 
   const linesOf = (equation) => words(equation.dataset.lines).flatMap((span) => {
     const [first, last] = span.split("-").map(Number);
-    return Array.from({ length: last - first + 1 }, (_, k) => byId(`line-${first + k}`));
+    return Array.from({ length: last - first + 1 }, (_, k) => byId(`line-${first + k}`)).filter(Boolean);
   });
 
   // An equation's lines and its tensor's place in the graph.
@@ -88,8 +88,8 @@
 
   function chooseChain(chain) {
     showChain(chain);
-    const last = byId(`eq-${words(chain.dataset.equations).at(-1)}`);
-    if (last) light(last);
+    const ends = words(chain.dataset.equations).map((number) => byId(`eq-${number}`)).filter(Boolean);
+    if (ends.length) light(ends.at(-1));
     lightNode(chain.dataset.tensor);
   }
 
@@ -98,6 +98,9 @@
     const holds = (chain) => words(chain.dataset.stages).includes(k);
     if (!chains.some((chain) => !chain.classList.contains("off") && holds(chain))) showChain(chains.find(holds));
     stage.open = true;
+    const ends = words(stage.dataset.equations).map((number) => byId(`eq-${number}`)).filter(Boolean);
+    if (ends.length) light(ends.at(-1));
+    else say(`${stage.dataset.tensor} is read in place`, []);
   }
 
   function chooseLine(line) {
@@ -185,8 +188,7 @@
       const to = equations[{ ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: equations.length - 1 }[event.key]];
       if (!to) return;
       event.preventDefault();
-      history.replaceState(null, "", `#${to.id}`);
-      follow();
+      location.replace(`#${to.id}`);
       to.querySelector(".number").focus({ preventScroll: true });
     }
   });

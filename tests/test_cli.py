@@ -76,7 +76,7 @@ def test_inspect_shows_numbered_formulas(line: Path) -> None:
 def test_inspect_as_latex(line: Path) -> None:
     result = run("inspect", line, "--format", "latex")
     assert result.exit_code == 0, result.output
-    assert r"\overline{a} &= \sum_{i} \overline{p}_{i} \, x_{i} \tag{4}" in result.output
+    assert r"\mathrm{d}a &= \sum_{i} \delta_{i} \, x_{i} \tag{4}" in result.output
 
 
 def test_dump_prints_the_program_after_a_pass(line: Path) -> None:

@@ -13,13 +13,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "compiler" / "nablac"
 
 LAYERS = (
-    "errors", "ir", "algebra", "frontend", "passes", "pipeline", "plan", "emit", "report", "network", "verify", "store",
-    "cli",
+    "errors", "ir", "algebra", "frontend", "passes", "pipeline", "lint", "plan", "emit", "report", "network", "verify",
+    "store", "cli",
 )  # fmt: skip
 """Each layer may import itself and what stands to its left; ``__init__`` and ``__main__`` may import all."""
 
 FENCES = {
-    "sympy": ("ir.", "algebra.", "frontend.", "passes.", "plan.", "emit.printer", "emit.stable", "emit.nests",
+    "sympy": ("ir.", "algebra.", "frontend.", "passes.", "lint.", "plan.", "emit.printer", "emit.stable", "emit.nests",
               "emit.code", "emit.entries", "emit.gemms", "emit.kernels", "emit.numpy_", "emit.writer", "report.",
               "pipeline", "network", "verify"),
     "jinja2": ("emit.render", "report."),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nablac import __version__
 from nablac.emit.module import module_text
-from nablac.emit.write import import_file, write
+from nablac.emit.write import checked_path, import_file, write
 from nablac.errors import NameError_
 from nablac.frontend.load import load_model
 from nablac.frontend.model import Model, Optimizer
@@ -71,7 +71,7 @@ class Network:
         Raises ``NameError`` (nablac's own) for a name that is no parameter.
         """
         gradients = self.compiled.gradients
-        if parameter not in gradients:
+        if not isinstance(parameter, str) or parameter not in gradients:
             raise NameError_(
                 f"no parameter is called '{parameter}'",
                 expected=", ".join(gradients) or "none",
@@ -143,4 +143,4 @@ def compile(source: Model | str | Path | Any, optimizer: Optimizer | Any = None,
 
 def load(path: str | Path) -> ModuleType:
     """Import a generated module by its path."""
-    return import_file(Path(path))
+    return import_file(checked_path(path))

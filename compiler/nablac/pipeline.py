@@ -18,6 +18,7 @@ from nablac.passes.canonicalise import canonicalise
 from nablac.passes.contract import contract
 from nablac.passes.differentiate import Differentiated, reverse
 from nablac.passes.inline import inline
+from nablac.passes.resolve import resolve
 from nablac.passes.select import select
 from nablac.passes.share import share
 from nablac.passes.shift import shift
@@ -30,6 +31,8 @@ BEFORE: tuple[Pass, ...] = (canonicalise, select, stabilise, canonicalise)
 """Before differentiation: only what keeps the mathematics plain."""
 
 AFTER: tuple[Pass, ...] = (
+    canonicalise,
+    resolve,
     canonicalise,
     contract,
     inline,

@@ -162,12 +162,19 @@ def test_progress_goes_to_stderr(m: ModuleType, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr() == ("", "")
 
 
-def test_without_tqdm_and_matplotlib(m: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tqdm_and_matplotlib(
+    m: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     x, y = samples(50)
     for name in ("tqdm", "matplotlib", "matplotlib.figure"):
         monkeypatch.setitem(sys.modules, name, None)
-    assert len(m.fit(x=x, y=y, epochs=2, out=tmp_path).history) == 2
+    run = m.fit(x=x, y=y, epochs=2, out=tmp_path)
     assert sorted(os.listdir(tmp_path)) == ["checkpoint.npz", "history.csv"]
+    out, err = capsys.readouterr()
+    lines = ["  ".join(f"{name} {value:.6g}" for name, value in row.items()) for row in run.history]
+    assert out == "" and err.splitlines() == lines and lines[1].startswith("epoch 2  train_loss 0.")
+    m.fit(x=x, y=y, epochs=2, progress=False)
+    assert capsys.readouterr() == ("", "")
 
 
 # --- checkpoints ------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -82,21 +83,26 @@ def refused(call: Callable[[], Any], module: ModuleType, folder: Path) -> str:
 NO_FILE = "\n  expected: a .npz, .csv or IDX file"
 BROKEN: dict[str, tuple[str, bytes, str]] = {
     "text": ("x.csv", b"a,b,c,d,y\n1,2,3,4,0\n1,2,three,4,0\n",
-             "x.csv cannot be used\n  found:    ['1', '2', 'three', '4', '0'] in line 3, not 5 numbers" + NO_FILE),
+             "x.csv cannot be used\n  found:    ['three'] below ['c'] in line 3, not one number" + NO_FILE),
     "empty cell": ("x.csv", b"a,b,c,d,y\n1,,3,4,0\n",
-                   "x.csv cannot be used\n  found:    ['1', '', '3', '4', '0'] in line 2, not 5 numbers" + NO_FILE),
+                   "x.csv cannot be used\n  found:    [''] below ['b'] in line 2, not one number" + NO_FILE),
     "short row": ("x.csv", b"a,b,c,d,y\n\n1,2,3\n",
-                  "x.csv cannot be used\n  found:    ['1', '2', '3'] in line 3, not 5 numbers" + NO_FILE),
+                  "x.csv cannot be used\n  found:    [] below ['d'] in line 3, not one number" + NO_FILE),
     "long row": ("x.csv", b"a,b,c,d,y\n1,2,3,4,5,6\n",
-                 "x.csv cannot be used\n  found:    ['1', '2', '3', '4', '5', '6'] in line 2, not 5 numbers" + NO_FILE),
+                 "x.csv cannot be used\n  found:    ['6'] below [] in line 2, not one number" + NO_FILE),
     "half a class": ("x.csv", b"a,b,c,d,y\n1,2,3,4,1\n1,2,3,4,0.5\n",
-                     "the input 'y' has the wrong dtype\n  found:    float64\n  expected: int64\n"
-                     "  remedy:   convert it"),
+                     "x.csv cannot be used\n  found:    0.5 for 'y', which takes whole numbers" + NO_FILE),
+    "not a number": ("x.csv", b"a,b,c,d,y\n1,2,3,4,nan\n",
+                     "x.csv cannot be used\n  found:    nan for 'y', which takes whole numbers" + NO_FILE),
+    "twice": ("x.csv", b"a,b,c,y,d,y\n1,2,3,0,4,1\n", "x.csv cannot be used\n  found:    column 'y' twice" + NO_FILE),
+    "open quote": ("x.csv", b'a,b,c,d,y\n1,2,3,4,"1\n',
+                   "x.csv cannot be used\n  found:    unexpected end of data" + NO_FILE),
     "no target": ("x.csv", b"a,b,c,d,kind\n1,2,3,4,1\n",
                   "the inputs' names differ\n  found:    x\n  expected: x, y"),
     "no rows": ("x.csv", b"a,b,c,d,y\n",
                 "the input 'x' has the wrong shape\n  found:    (0, 4)\n  expected: (n, 4)"),
-    "nothing": ("x.csv", b"", "the inputs' names differ\n  found:    none\n  expected: x, y"),
+    "nothing": ("x.csv", b"",
+                "x.csv cannot be used\n  found:    nothing that the inputs (x, y) still need" + NO_FILE),
     "encoding": ("x.csv", b"a,b,c,d,y\n\xff\xfe,2,3,4,1\n",
                  "x.csv cannot be used\n"
                  "  found:    'utf-8' codec can't decode byte 0xff in position 10: invalid start byte" + NO_FILE),
@@ -105,6 +111,12 @@ BROKEN: dict[str, tuple[str, bytes, str]] = {
     "too short": ("x.idx", b"\0\0", "x.idx cannot be used\n  found:    b'\\x00\\x00' at its start" + NO_FILE),
     "cut off": ("x.idx", b"\0\0\x08\x02\0\0\0\x02\0\0\0\x04abc",
                 "x.idx cannot be used\n  found:    cannot reshape array of size 3 into shape (2,4)" + NO_FILE),
+    "more than there is": ("x.idx", b"\0\0\x08\x02\0\0\0\x01\0\0\0\x04abcde",
+                           "x.idx cannot be used\n  found:    cannot reshape array of size 5 into shape (1,4)"
+                           + NO_FILE),
+    "half a gzip": ("x.gz", gzip.compress(b"\0\0\x08\x01\0\0\0\x08abcdefgh")[:-9],
+                    "x.gz cannot be used\n"
+                    "  found:    Compressed file ended before the end-of-stream marker was reached" + NO_FILE),
     "no gzip": ("x.gz", b"\0\0\x08\x01",
                 "x.gz cannot be used\n  found:    Not a gzipped file (b'\\x00\\x00')" + NO_FILE),
 }  # fmt: skip
@@ -134,6 +146,75 @@ def test_other_files(m: ModuleType, tmp_path: Path) -> None:
     assert "text.npz cannot be used\n  found:    ufunc 'multiply' did not contain a loop" in refused(
         lambda: m.evaluate(m.init(), **m.load(tmp_path / "text.npz")), m, tmp_path
     )
+
+
+def archive(path: Path, **members: bytes) -> Path:
+    """A zip archive with these bytes in it."""
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in members.items():
+            file.writestr(f"{name}.npy", content)
+    return path
+
+
+def header(text: bytes) -> bytes:
+    """The start of an array's file, with its description."""
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"hello", "ufunc 'multiply' did not contain a loop"),
+        (header(b"{{((\n"), "('EOF in multi-line statement'"),
+        (header(b"__import__('os').system('id')\n"), "malformed node or string"),
+        (header(b"{'descr':'<f4','fortran_order':False,'shape':(10**12,)}\n"), "malformed node or string"),
+        (header(b"{'descr':'<f4','fortran_order':False,'shape':(1000000000000,64)}\n"), "Unable to allocate"),
+    ],
+)
+def test_damaged_archives(m: ModuleType, tmp_path: Path, content: bytes, found: str) -> None:
+    path = archive(tmp_path / "x.npz", x=content)
+    assert f"x.npz cannot be used\n  found:    {found}" in refused(lambda: m.load(path), m, tmp_path)
+
+
+def test_a_damaged_compressed_archive(m: ModuleType, files: Path) -> None:
+    path = files / "packed.npz"
+    np.savez_compressed(path, x=np.zeros((9, 4)), y=np.arange(9))
+    content = bytearray(path.read_bytes())
+    content[60:90] = b"\xff" * 30
+    path.write_bytes(content)
+    told = refused(lambda: m.load(path), m, files)
+    assert told.startswith("packed.npz cannot be used\n  found:    ") and told.endswith(NO_FILE)
+
+
+def test_a_file_must_bring_something(m: ModuleType, c: ModuleType, files: Path) -> None:
+    np.savez(files / "names.npz", a=np.ones((3, 4)))
+    nothing = "names.npz cannot be used\n  found:    nothing that the inputs {} still need" + NO_FILE
+    assert refused(lambda: m.load(files / "both.npz", files / "names.npz"), m, files) == nothing.format("(x, y)")
+    assert refused(lambda: c.load(files / "names.npz"), c, files) == nothing.format("()")
+    for path in (None, 3, b"both.npz", files, "a\0b"):
+        assert "cannot be used\n  found:    " in refused(lambda path=path: m.load(path), m, files)  # type: ignore[misc]
+
+
+def test_a_target_that_is_misspelt(m: ModuleType, files: Path) -> None:
+    expected = "the target is no column\n  found:    a, b, c, d, y\n  expected: kin"
+    assert refused(lambda: m.load(files / "named.csv", target="kin"), m, files) == expected
+
+
+def test_tables_as_programs_write_them(m: ModuleType, files: Path) -> None:
+    text = (files / "named.csv").read_text().replace("\r\n", "\n")
+    expected = m.load(files / "named.csv")
+    for name, content in {
+        "mark": b"\xef\xbb\xbf" + text.encode(),
+        "windows": text.replace("\n", "\r\n").encode(),
+        "quoted": text.replace("b,c", '"b","c"').encode(),
+        "spaces": text.replace(",", " , ").encode(),
+        "no end": text.rstrip("\n").encode(),
+        "blank lines": text.replace("\n", "\n\n").encode(),
+    }.items():
+        path = files / f"{name}.csv"
+        path.write_bytes(content)
+        found = m.load(path)
+        assert all((found[key] == expected[key]).all() for key in ("x", "y")), name
 
 
 def test_preparation(folder: Path, files: Path) -> None:
@@ -228,11 +309,13 @@ def test_mistakes_end_with_2(m: ModuleType, files: Path, capsys: pytest.CaptureF
         (["evaluate", "--data", both, "--out", "none"], "InputError: none cannot be used"),
         (["train", "--data", "none.npz"], "InputError: none.npz cannot be used"),
         (["train", "--data", both, "--batch-size", "0"], "InputError: batch_size is out of range"),
-        (["train", "--data", both, "--val", "1.5"], "InputError: 1.5 cannot be used"),
+        (["train", "--data", both, "--val", "1.5"], "InputError: validation cannot be used\n  found:    1.5\n"),
         (["train", "--data", both, "--val", ".0"], "InputError: validation cannot be used"),
         (["train", "--data", *[str(files / f"i{k}") for k in range(3)]], f"InputError: {files / 'i2'} cannot be used"),
         (["train", "--data", both, "--resume", "--out", str(files / "no")], "checkpoint.npz"),
-        (["train", "--data", both, "--out", both], "cannot be used"),
+        (["train", "--data", both, "--out", both], f"InputError: {both} cannot be used\n  found:    [Errno 17]"),
+        (["train", "--data", both, "--target", "typo"], "the target is no column\n  found:    no .csv file"),
+        (["train", "--data", both, "--val", str(files / "x.npz")], "InputError: the input 'y' has the wrong dtype"),
     ):
         assert m.main(arguments) == 2
         assert message in capsys.readouterr().err

@@ -222,9 +222,10 @@ def test_data() -> None:
     assert made.data is not None
     assert made.data.prepare == {"x": (2 / 255, -1.0)}
     assert train_arguments(made) == ["--data", "a.npz", "--val", "0.2"]
-    files = "data:\n  train: {y: b.gz, x: a.gz}\n  validation: {x: c, y: d}\n"
-    made = model(NET + files + "  target: y\n")
-    assert train_arguments(made) == ["--data", "a.gz", "b.gz", "--val", "c", "d", "--target", "y"]
+    made = model(NET + "data:\n  train: {y: b.gz, x: a.gz}\n  validation: {x: c, y: d}\n")
+    assert train_arguments(made) == ["--data", "a.gz", "b.gz", "--val", "c", "d"]
+    made = model(NET + "data: {train: a.csv.gz, target: y}\n")
+    assert train_arguments(made) == ["--data", "a.csv.gz", "--target", "y"]
 
 
 PYTHON = """
@@ -370,6 +371,7 @@ ERRORS = [
         NET + "equations: |\n  q[i] = x[i,0]\n  r[i] = q[i] + zz\n",
         """
         NameError: 'zz' is not known here
+          expected: one of i, x, y, linear_1, relu_1, linear_2, q, n, pi
           where:    s.yaml:10:17
         """,
     ),
@@ -436,6 +438,7 @@ ERRORS = [
         NET + "optimizer:\n  sgd: {lr: 1}\n  schedule: lr0*0.9**epok\n",
         """
         NameError: 'epok' is not known here
+          expected: one of epochs, lr0, epoch, pi
           where:    s.yaml:10:22
           remedy:   did you mean 'epoch'?
         """,

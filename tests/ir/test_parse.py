@@ -324,7 +324,7 @@ ERRORS = [
     (
         "n = 3",
         """
-        NameError: 'n' cannot be defined: it is a name of the language, a function or an extent
+        NameError: 'n' cannot be defined: it is the extent of an axis
           where:    f:1:1
           remedy:   give it another name
         """,
@@ -383,7 +383,7 @@ ERRORS = [
         """
         ParseError: 'lambda' is not part of the language
           where:    f:1:8
-          remedy:   write lambda_
+          remedy:   for a name of one's own: lambda_
         """,
     ),
     (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import sympy
-from sympy import Expr
+from sympy import Expr, Mul
 
 from nablac.ir import functions as f
 from nablac.ir.equation import Equation
@@ -51,7 +51,7 @@ class _Count:
         self.seen: set[Expr] = set()
 
     def of(self, node: Expr) -> int:
-        if isinstance(node, f.Access) or node.is_Atom:
+        if isinstance(node, f.Access) or node.is_Atom or node.is_number:
             return 0
         if node.is_Add:
             return sum(map(self.of, node.args)) + len(node.args) - 1
@@ -68,15 +68,15 @@ class _Count:
         return inside + (1 if node.is_Boolean or isinstance(node, SIMPLE) else self.transcendental)
 
     def product(self, node: Expr) -> int:
-        below = [a for a in node.args if a.is_Pow and a.exp.is_negative]
-        numbers = [a for a in node.args if a.is_Rational and a.q != 1]
-        signs = sum(1 for a in node.args if a is sympy.S.NegativeOne)
-        above = [a for a in node.args if a not in below]
-        inside = sum(map(self.of, above)) + sum(self.of(1 / a) for a in below)
-        divisors = len(below) + len(numbers)
-        return (
-            inside + max(len(above) - len(numbers) - signs - 1, 0) + (self.division + divisors - 1 if divisors else 0)
-        )
+        number = Mul(*(a for a in node.args if a.is_number))
+        factors = [a for a in node.args if not a.is_number]
+        below = [1 / a for a in factors if a.is_Pow and a.exp.is_negative]
+        above = [a for a in factors if not (a.is_Pow and a.exp.is_negative)]
+        inverse = number.is_Rational and abs(number.p) == 1 and number.q != 1
+        divisors = len(below) + (1 if inverse else 0)
+        multipliers = len(above) + (1 if not inverse and abs(number) != 1 else 0)
+        inside = sum(map(self.of, above)) + sum(map(self.of, below))
+        return inside + max(multipliers - 1, 0) + (self.division + divisors - 1 if divisors else 0)
 
     def power(self, base: Expr, exponent: Expr) -> int:
         below = self.of(base)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import sympy
-from sympy import Add, Expr, Mul, S, Symbol, cancel, exp, factor, fraction, log, together
+from sympy import Add, Expr, Mul, Pow, S, Symbol, cancel, exp, expand_mul, factor, fraction, log, together
 
 from nablac.algebra.cost import weight
 from nablac.algebra.laws import ALL
@@ -55,6 +55,8 @@ def through_output(body: Expr, derivative: Expr, output: Access) -> Expr | None:
     best = None
     for candidate in (
         _by_exact_value(body, derivative, output),
+        _by_power(body, derivative, output),
+        _by_terms(body, derivative, output),
         _by_branch(body, derivative, output),
         _by_inversion(body, derivative, output),
     ):
@@ -74,7 +76,7 @@ def _is_better(new: Expr, old: Expr, output: Access) -> bool:
 
 
 def _divisors(expression: Expr) -> set[Expr]:
-    return {power.base for power in expression.atoms(sympy.Pow) if power.exp.is_negative and not power.base.is_number}
+    return {power.base for power in expression.atoms(Pow) if power.exp.is_negative and not power.base.is_number}
 
 
 def _by_exact_value(body: Expr, derivative: Expr, output: Access) -> Expr | None:
@@ -86,6 +88,26 @@ def _by_exact_value(body: Expr, derivative: Expr, output: Access) -> Expr | None
         return replaced
     ratio = derivative / body if isinstance(body, Mul) else S.Zero
     return ratio * output if ratio and weight(ratio) < weight(derivative) else None
+
+
+def _by_power(body: Expr, derivative: Expr, output: Access) -> Expr | None:
+    """Another power of the same base: sqrt' = 1/(2*a), (1/u)' = -a**2."""
+    if not (isinstance(body, Pow) and body.exp.is_Rational):
+        return None
+    ratios = {p: p.exp / body.exp for p in derivative.atoms(Pow) if p.base == body.base and p.exp.is_Rational}
+    replaced = derivative.xreplace({p: output**r for p, r in ratios.items() if r.is_Integer})
+    return replaced if replaced != derivative else None
+
+
+def _by_terms(body: Expr, derivative: Expr, output: Access) -> Expr | None:
+    """A product is a part of some terms of the derivative, multiplied out: silu' = a*(1 - s) + s."""
+    if not isinstance(body, Mul):
+        return None
+    terms = Add.make_args(expand_mul(derivative, deep=False))
+    held = [_divisors(term / body) <= _divisors(term) and weight(term / body) < weight(term) for term in terms]
+    if len(terms) < 2 or not any(held):
+        return None
+    return Add(*(term / body * output if whole else term for term, whole in zip(terms, held, strict=True)))
 
 
 def _by_branch(body: Expr, derivative: Expr, output: Access) -> Expr | None:

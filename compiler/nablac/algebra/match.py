@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sympy import Add, Expr, Mul, Symbol
+from sympy import Add, Expr, Mul, S, Symbol
 
 from nablac.ir.functions import IntAccess
 
 Bindings = Mapping[Symbol, Expr]
+MOST_EQUAL = 4
+"""A higher power is not taken apart into its factors."""
 
 
 def match(pattern: Expr, node: Expr, variables: frozenset[Symbol]) -> Iterator[tuple[Bindings, Expr | None]]:
@@ -26,13 +28,26 @@ def match(pattern: Expr, node: Expr, variables: frozenset[Symbol]) -> Iterator[t
     >>> next(match(pattern, 2 * Access("p", k) * Access("q", k, i), frozenset({i, j})))
     ({i: k, j: i}, 2)
     """
-    if isinstance(pattern, Add | Mul) and type(node) is type(pattern) and len(node.args) > len(pattern.args):
-        for bindings, used in _among(pattern.args, node.args, {}, variables, ()):
-            rest = node.func(*(a for n, a in enumerate(node.args) if n not in used))
-            yield bindings, rest
-        return
+    if isinstance(pattern, Add | Mul) and type(node) is type(pattern):
+        parts, whole = _parts(pattern), _parts(node)
+        if len(whole) > len(parts):
+            for bindings, used in _among(parts, whole, {}, variables, ()):
+                yield bindings, node.func(*(a for n, a in enumerate(whole) if n not in used))
+            return
     for bindings in _whole(pattern, node, {}, variables):
         yield bindings, None
+
+
+def _parts(node: Expr) -> tuple[Expr, ...]:
+    """A sum's terms; a product's factors, a whole power as so many equal ones."""
+    if isinstance(node, Add):
+        return node.args
+    parts: list[Expr] = []
+    for factor in node.args:
+        base, power = factor.as_base_exp()
+        times = int(power) if power.is_Integer and abs(power) <= MOST_EQUAL and base is not S.Exp1 else 1
+        parts += [base if times > 0 else 1 / base] * abs(times) if abs(times) > 1 else [factor]
+    return tuple(parts)
 
 
 def _whole(pattern: Expr, node: Expr, bindings: Bindings, variables: frozenset[Symbol]) -> Iterator[Bindings]:

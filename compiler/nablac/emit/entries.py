@@ -15,7 +15,8 @@ import sympy
 from sympy import Expr, Integer, Mul, S
 
 from nablac.emit.naming import NameSpace
-from nablac.emit.nests import indented
+from nablac.emit.kernels import call_lines, folded
+from nablac.emit.nests import indented, listed
 from nablac.emit.printer import Printer
 from nablac.emit.programs import Programs
 from nablac.emit.writer import UNPACK, EntryWriter
@@ -66,26 +67,26 @@ def entry(name: str, program: Program, programs: Programs, w: EntryWriter, forwa
     w.names |= {b: w.space.take(b) for b in (forward.returns if forward else ()) if b in touched}
     _bind_all(name, program, programs, w)
     if forward:
-        w.lines.append(_forward_call(forward, w))
+        w.lines += _forward_call(forward, w)
     for at in w.nests:
         w.nest(at)
-    w.lines += [f"return {', '.join(w.names[b] for b in w.returns)}"] if w.returns else []
+    w.lines += listed("return ", [w.names[b] for b in w.returns]) if w.returns else []
     w.lines += _results(name, program, programs, w, given)
     w.bind_extents(inputs)
     if name == "forward":
         arguments = tuple(a for a in arguments if w.uses(a))
     body = indented(w.lines)
-    text = f'@kernel\ndef _{name}({", ".join(arguments)}):\n    """{DOCS[name]}"""\n{body}'
+    text = f'@kernel\n{folded(f"def _{name}", arguments, "):")}\n    """{DOCS[name]}"""\n{body}'
     sizes = (w.memory.reals.length, w.memory.integers.length)
     return Entry(f"_{name}", arguments, inputs, tuple(outputs), text, _told(program, inputs), sizes, w.returns)
 
 
-def _forward_call(forward: Entry, w: EntryWriter) -> str:
+def _forward_call(forward: Entry, w: EntryWriter) -> list[str]:
     """The call of what entries have in common; of the arrays that it gives, those used here get names."""
     given = iter(forward.inputs)
     own = ("params", "work", "iwork")
     arguments = [a if a in own else w.names[next(given)] for a in forward.arguments]
-    return f"{', '.join(w.names.get(b, '_') for b in forward.returns)} = _forward({', '.join(arguments)})"
+    return call_lines([w.names.get(b, "_") for b in forward.returns], "_forward", arguments)
 
 
 def _bind_all(name: str, program: Program, programs: Programs, w: EntryWriter) -> None:
@@ -127,7 +128,8 @@ def _results(name: str, program: Program, programs: Programs, w: EntryWriter, gi
     if name == "evaluate":
         pairs = [(f"values[{at}]", w.names[r]) for at, r in enumerate(_measured(programs))]
         left = [pair for pair in pairs if pair[0] != pair[1]]
-        return [" = ".join(map(", ".join, zip(*left, strict=True)))] if left else []
+        line = " = ".join(map(", ".join, zip(*left, strict=True)))
+        return [line] if left and len(line) <= 112 else [" = ".join(pair) for pair in left]
     if name == "forward":
         return []
     stores = [f"grad[{w.sum(w.offsets[r])}] = {w.names[r]}" for r in scalar if r != programs.loss and r in w.offsets]

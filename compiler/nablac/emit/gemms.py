@@ -13,8 +13,7 @@ import textwrap
 
 IMPORTS = """
 from llvmlite import binding, ir
-from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numba.np import arrayobj
 """
@@ -80,18 +79,14 @@ def _multiply(typing, a, b, c, scale):
         arrays = [context.make_array(t)(context, builder, v) for t, v in zip((a, b, c), arguments[:3], strict=True)]
         (rows, depth), (_, columns) = (cgutils.unpack_tuple(builder, x.shape, 2) for x in arrays[:2])
         zero, vectors, loop = _VECTOR.element(-0.0), _VECTOR.as_pointer(), cgutils.for_range_slice
-
         def at(x, *indices):  # the pointer to an element of a, b or c
             return cgutils.get_item_pointer(context, builder, signature.args[x], arrays[x], indices)
-
         def load(x, i, j, mask):  # the vector from there on
             pointer = builder.bitcast(at(x, i, j), vectors)
             return _llvm(builder, "masked.load", _VECTOR, pointer, _LANE(4), mask, _VECTOR(None))
-
         def parts(size, step):  # from where to where whole steps go, and the rest
             even = builder.sub(size, builder.urem(size, _INT(step)))
             return (_INT(0), even), (even, size)
-
         def places(first, count, size):  # numbers from the first on; past the edge, the last again
             found, last = [builder.add(first, _INT(n)) for n in range(count)], builder.sub(size, _INT(1))
             return [builder.select(builder.icmp_signed("<", n, size), n, last) for n in found]
@@ -146,4 +141,4 @@ def support_text(products: bool) -> str:
     inside = textwrap.indent(re.sub(r"\n{3,}", "\n\n", functions), "    ")
     title = "views of arrays, and matrix products in SIMD registers" if products else "views of arrays"
     heading = f"# --- what the kernels stand on, for Numba's compiler: {title} ".ljust(120, "-")
-    return f"{heading}\n\n\nif numba:\n{inside}"
+    return f"{heading}\nif numba:\n{inside}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sympy import Expr, Integer, Symbol
 
 from nablac.emit.naming import NameSpace, stem
-from nablac.emit.nests import indented, nest_lines
+from nablac.emit.nests import indented, listed, nest_lines
 from nablac.emit.printer import Printer
 from nablac.errors import InternalError
 from nablac.ir.functions import Access, accesses
@@ -169,7 +169,7 @@ def _kernel(sites: tuple[Site, ...], functions: NameSpace) -> Kernel:
     arguments = [names[a] for a in (*signature.arrays, *signature.scalars)]
     arguments += [sizes[signature.extents[at]] for at in passed]
     lines = _body(first, names, sizes)
-    returned = [f"return {', '.join(names[r] for r in signature.returns)}"] if signature.returns else []
+    returned = listed("return ", [names[r] for r in signature.returns]) if signature.returns else []
     name = "_" + functions.take(f"compute_{_kernel_name(first)}")
     body = indented((*heads, *lines, *returned))
     return Kernel(name, f"@kernel\n{folded(f'def {name}', arguments, '):')}\n{body}", sites, tuple(passed), len(lines))
@@ -194,6 +194,12 @@ def folded(head: str, arguments: Sequence[str], end: str) -> str:
     if len(line) <= 116:
         return line
     return "\n".join([f"{head}(", *(f"    {part}" for part in textwrap.wrap(f"{', '.join(arguments)},", 108)), end])
+
+
+def call_lines(results: Sequence[str], function: str, arguments: Sequence[str]) -> list[str]:
+    """``results = function(arguments)`` in one line, or over several."""
+    *above, head = listed("", results, f" = {function}") if results else [function]
+    return [*above, *folded(head, arguments, ")").splitlines()]
 
 
 def _size_name(nest: Nest, extent: Expr) -> str:

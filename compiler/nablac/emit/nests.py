@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 
 from sympy import Add, Expr, Integer
 
@@ -71,21 +72,33 @@ def indented(lines: Iterable[str]) -> str:
     return "\n".join(found)
 
 
+def listed(before: str, parts: Sequence[str], after: str = "") -> list[str]:
+    """``before a, b, c after`` in one line or, where the page is too narrow, over several in parentheses."""
+    line = f"{before}{', '.join(parts)}{after}"
+    if len(line) <= 112:
+        return [line]
+    return [f"{before}(", *(MARGIN + row for row in textwrap.wrap(f"{', '.join(parts)},", 108)), f"){after}"]
+
+
 def _broken(text: str, width: int) -> list[str]:
     """An expression in lines, broken in front of an operator that stands in the fewest parentheses.
 
     >>> _broken("a*(b + c)*(d - e)", 12)
     ['a*(b + c)', '*(d - e)']
     """
-    if len(text) <= width:
-        return [text]
-    depth, best = 0, (99, True, 0)
-    for at, letter in enumerate(text[: width + 1]):
-        depth += (letter in "([") - (letter in ")]")
-        times = letter in "*/" and "*" not in (text[at - 1], text[at + 1])
-        if at and (times or re.match(r" [-+] | if | else ", text[at:])):
-            best = min(best, (depth, times, -at))
-    return [text[: -best[2]], *_broken(text[-best[2] :].lstrip(), width)] if best[2] else [text]
+    lines = []
+    while len(text) > width:
+        depth, best = 0, (len(text), True, 0)
+        for at, letter in enumerate(text[: width + 1]):
+            depth += (letter in "([") - (letter in ")]")
+            times = letter in "*/" and "*" not in (text[at - 1], text[at + 1])
+            if at and (times or re.match(r" [-+] | if | else ", text[at : at + 6])):
+                best = min(best, (depth, times, -at))
+        if not best[2]:
+            break
+        lines.append(text[: -best[2]])
+        text = text[-best[2] :].lstrip()
+    return [*lines, text]
 
 
 def _accumulating(s: Store) -> Store:

@@ -20,7 +20,7 @@ def write(text: str, path: str | Path, force: bool = False) -> bool:
 
     Missing directories are made.  A file that does not start with ``MARK`` is only replaced if ``force`` is given.
     """
-    path = Path(path)
+    path = checked_path(path)
     data = text.encode()
     try:
         old = path.read_bytes() if path.exists() else None
@@ -34,9 +34,17 @@ def write(text: str, path: str | Path, force: bool = False) -> bool:
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, data)
-    except OSError as error:
-        raise CompileError(f"{path} cannot be written", found=error.strerror or str(error)) from None
+    except (OSError, ValueError) as error:
+        found = getattr(error, "strerror", None) or str(error)
+        raise CompileError(f"{str(path)[:200]!r} cannot be written", found=found) from None
     return True
+
+
+def checked_path(path: object) -> Path:
+    """A path, if it is one."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise CompileError("this is no path", found=f"{path!r:.60}", expected="a text or a pathlib.Path")
+    return Path(path)
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -61,13 +69,24 @@ def _umask() -> int:
 
 
 def import_file(path: Path) -> ModuleType:
-    """A Python file as a module, without touching the search path.
+    """A generated module's file as a module, without touching the search path; no other file is run.
 
     It gets a name of its own in ``sys.modules``: the file's may be that of another module.
     """
     name = f"_nablac_generated_{path.stem}"
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(MARK))
+    except (OSError, ValueError) as error:
+        found = getattr(error, "strerror", None) or str(error)
+        raise CompileError(f"{str(path)[:200]!r} cannot be read", found=found) from None
     specification = importlib.util.spec_from_file_location(name, path)
-    assert specification is not None and specification.loader is not None
+    if start != MARK.encode() or specification is None or specification.loader is None:
+        raise CompileError(
+            f"{path} was not made by nablac",
+            expected=f"a .py file whose first line begins with '{MARK.strip()}'",
+            remedy="make one with nablac compile",
+        )
     module = importlib.util.module_from_spec(specification)
     sys.modules[name] = module
     specification.loader.exec_module(module)

@@ -15,7 +15,7 @@ import sympy
 from sympy import Expr, Mul, Symbol
 
 from nablac.emit.comments import Commentary
-from nablac.emit.kernels import Kernel, Site, folded
+from nablac.emit.kernels import Kernel, Site, call_lines
 from nablac.emit.naming import NameSpace, stem
 from nablac.emit.nests import bare, nest_lines, store_line
 from nablac.emit.printer import Printer
@@ -203,8 +203,9 @@ class EntryWriter:
                 self.lines.append(f"{line}  # {remark}")
                 return
         head, _, arguments = line.partition("(")
+        results, _, function = head.rpartition(" = ")
         self.lines.append(f"# {remarks[0]}")
-        self.lines += folded(head, arguments.removesuffix(")").split(", "), ")").splitlines()
+        self.lines += call_lines(results.split(", ") if results else (), function, arguments[:-1].split(", "))
 
     def _product(self, nest: Nest) -> None:
         remark = ""

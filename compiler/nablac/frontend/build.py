@@ -6,6 +6,8 @@ whichever way they were written.
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,19 +24,30 @@ from nablac.frontend.definition import (
     did_you_mean,
     exact,
     filled,
+    plain_number,
     shown,
     with_defaults,
 )
 from nablac.frontend.model import Data, Model, Optimizer, Training
-from nablac.ir.declare import check_name, check_size, parse_declaration, parse_initialiser, with_initialiser
+from nablac.ir.closed import check_functions
+from nablac.ir.declare import (
+    check_name,
+    check_plain_name,
+    check_size,
+    parse_declaration,
+    parse_initialiser,
+    with_initialiser,
+)
 from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import Access
 from nablac.ir.parse import ParsedEquations, parse_equations, parse_expression
+from nablac.ir.scope import Names
 from nablac.ir.syntax import FunctionText
 from nablac.ir.tensor import Kind, Role, Tensor
 from nablac.ir.tokens import Line
 
 MAX_NODES = 1000
+MAX_MADE = 5000
 MAX_PARAMETERS = 2**31
 
 
@@ -49,24 +62,35 @@ class Layer:
     learned: Mapping[str, Tensor]
 
 
-
+MODULES = frozenset(
+    {"numpy", "numba", "llvmlite", "scipy", "tqdm", "matplotlib", "PIL", "cycler", "kiwisolver", "contourpy", "yaml"}
+    | {"pyparsing", "packaging", "dateutil", "six", "nablac", *sys.stdlib_module_names}
+)
+"""Modules that a file of the same name beside it would hide from the generated module, run as a program."""
 
 
 class Builder:
     """Tensors and equations so far."""
 
     def __init__(self, name: str, dtype: str = "float32", where: Place | None = None) -> None:
-        check_name(name, where)
-        if "." in name:
-            raise NameError_("a model's name has no dots", found=name, where=where)
+        check_plain_name(name, where)
+        if name.lower() in {module.lower() for module in MODULES}:
+            raise NameError_(
+                f"a model cannot be called '{name}'",
+                found="the name of a module that the generated one may import",
+                where=where,
+                remedy=f"{name}.py would hide it: name the model otherwise, e.g. my_{name}",
+            )
         self.name, self.dtype, self.where = name, dtype, where
         self.tensors: dict[str, Tensor] = {}
         self.equations: list[Equation] = []
         self.layers: dict[str, Layer] = {}
         self.functions: dict[str, FunctionText] = {}
         self.extents: set[str] = set()  # their names
+        self.size = 0  # how many numbers are learned
         self.aliases: dict[str, str] = {}  # what an output was called before it was named
         self._counts: dict[str, int] = {}
+        self._fresh: dict[str, int] = {}  # below which numbers a name is taken
 
     # --- names --------------------------------------------------------------------------------------------------------
 
@@ -74,24 +98,41 @@ class Builder:
         """Add an input or a parameter."""
         self._free(tensor.name, tensor.where)
         check_size(tensor)
+        names = {str(symbol) for axis in tensor.shape for symbol in axis.free_symbols}
+        both = sorted(n for n in names if n == tensor.name or n in self.tensors or n in self.layers)
+        if both:
+            raise NameError_(
+                f"'{both[0]}' is a tensor and the extent of an axis",
+                found=shown(tensor),
+                where=tensor.where,
+                remedy="give one of them another name",
+            )
         self.tensors[tensor.name] = tensor
-        self.extents.update(str(symbol) for axis in tensor.shape for symbol in axis.free_symbols)
+        self.extents |= names
+        self.size += math.prod(map(int, tensor.shape)) if tensor.role is Role.PARAM else 0
+        if self.size > MAX_PARAMETERS:
+            raise ShapeError(
+                "the model has too many parameters",
+                found=f"{self.size:,} with those of '{tensor.name}'",
+                expected=f"at most {MAX_PARAMETERS:,}",
+                where=tensor.where,
+            )
 
     def _free(self, name: str, where: Place | None) -> None:
         check_name(name, where)
         taken = self.tensors.get(name)
         if taken is not None or name in self.layers or name in self.extents:
+            at = f"also at {taken.where}" if taken is not None and taken.where is not None else None
             raise NameError_(
                 f"'{name}' is defined twice",
-                found=f"also at {taken.where}" if taken is not None and taken.where is not None else None,
+                found="also the extent of an axis" if name in self.extents else at,
                 where=where,
                 remedy="give one of them another name",
             )
 
     def _own(self, name: str, where: Place | None) -> None:
         """Refuse a name that a user may not give."""
-        if "." in name:
-            raise NameError_(f"'{name}' has a dot: such names belong to layers", where=where)
+        check_plain_name(name, where)
         self._free(name, where)
 
     def numbered(self, kind: str) -> str:
@@ -104,10 +145,11 @@ class Builder:
 
     def fresh(self, name: str) -> str:
         """The name itself if it is free, else with a number."""
-        number, candidate = 1, name
+        number, candidate = self._fresh.get(name, 1), name
         while candidate in self.tensors or candidate in self.layers:
             number += 1
             candidate = f"{name}_{number}"
+        self._fresh[name] = max(number - 1, 1)
         return candidate
 
     def tensor(self, name: str, where: Place | None) -> Tensor:
@@ -135,7 +177,7 @@ class Builder:
             name = self.numbered(definition.name)
         else:
             name = request.name
-            self._free(name, request.where.get("name") or request.place)
+            self._own(name, request.where.get("name") or request.place)
         layer = self._layer(definition, actual, request, name)
         self.layers[name] = layer
         return self._applied(layer, actual, name, request.place)
@@ -156,7 +198,7 @@ class Builder:
             if formal in starts:
                 start = starts[formal]
                 where = request.where.get(formal) or request.place
-                text = f"constant({start})" if isinstance(start, (int, float)) else str(start)
+                text = start if isinstance(start, str) else f"constant({plain_number(start)})"
                 tensor = with_initialiser(tensor, parse_initialiser(tensor.name, text, where))
             parameters[formal] = tensor
         for tensor in parameters.values():
@@ -181,7 +223,7 @@ class Builder:
                 where=request.place,
             )
         if request.name is not None:
-            self._free(request.name, request.where.get("name") or request.place)
+            self._own(request.name, request.where.get("name") or request.place)
         name = request.name or self.fresh(f"{layer.name}_2")
         return self._applied(layer, actual, name, request.place)
 
@@ -230,6 +272,9 @@ class Builder:
         return name
 
     def _add(self, parsed: ParsedEquations) -> None:
+        if len(self.equations) > MAX_MADE:
+            where = parsed.equations[-1].origin.where
+            raise SpecError("too many equations", expected=f"at most {MAX_MADE}, layers' own counted", where=where)
         for tensor in parsed.tensors:
             check_size(tensor)
             self.tensors[tensor.name] = tensor
@@ -238,14 +283,19 @@ class Builder:
     # --- equations ----------------------------------------------------------------------------------------------------
 
     def write(
-        self, lines: Iterable[Line], local: Mapping[str, str] | None = None, numbered: bool = False
+        self,
+        lines: Iterable[Line],
+        local: Mapping[str, str] | None = None,
+        numbered: bool = False,
+        reads: Iterable[str] | None = None,
     ) -> dict[str, str]:
         """Add equations; the answer maps targets, as written, to tensors.
 
         ``local`` gives tensors other names inside them; with ``numbered`` a target whose name is taken gets a number.
+        ``reads`` names all that they read, where that is known: the rest need not be looked through.
         """
         lines = list(lines)
-        declared = self.known()
+        declared = self.known() if reads is None else {name: self.tensors[name] for name in reads}
         declared |= {name: self.tensors[actual] for name, actual in (local or {}).items()}
         names: dict[str, str] = {}
 
@@ -260,7 +310,20 @@ class Builder:
             self._own(name, next(t.where for t in parsed.tensors if t.name == name))
         self.functions.update({} if numbered else parsed.functions)
         self._add(parsed)
+        if numbered:
+            self._check_functions(parsed.functions)
         return names
+
+    def _check_functions(self, functions: Mapping[str, FunctionText]) -> None:
+        """Refuse functions that could not be called, whether or not they are."""
+        for function in functions.values():
+            if function.name in self.known() or function.name in self.layers or function.name in self.extents:
+                raise NameError_(
+                    f"'{function.name}' is a function and a tensor, a layer or an extent",
+                    where=function.line.where,
+                    remedy="give one of them another name",
+                )
+        check_functions(Names(self.known(), functions=functions))
 
     def known(self) -> dict[str, Tensor]:
         """Every tensor, by all its names."""
@@ -312,6 +375,7 @@ class Builder:
         title: str = "",
     ) -> Model:
         """The model, if it is whole: a scalar loss, scalar metrics, computed outputs, everything declared read."""
+        self._check_functions(self.functions)
         for what, name in (("the loss", loss), *((f"metric '{s}'", t) for s, t in metrics)):
             self._check_scalar(what, name)
         self._check_results(loss, outputs, metrics)
@@ -343,7 +407,7 @@ class Builder:
         """Refuse results that would hide one another, and outputs that nothing computes."""
         if "loss" in (shown for shown, _ in metrics):
             remedy = "the loss is measured anyway: name the metric otherwise"
-            raise NameError_("no metric can be called 'loss'", remedy=remedy)
+            raise NameError_("no metric can be called 'loss'", where=self.where, remedy=remedy)
         made = self.tensors.get("loss")
         if made is not None and made.role is Role.RESULT and loss != "loss":
             raise NameError_(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from nablac.errors import NablacError, NameError_, Place, TraceError
+from nablac.frontend import trace
+from nablac.frontend.definition import did_you_mean
 from nablac.frontend.model import Model, Optimizer
-from nablac.frontend.places import last_place
+from nablac.frontend.places import last_place, user_place
 from nablac.frontend.rules import Rule
 from nablac.frontend.schema import json_schema
 from nablac.frontend.spec import load_spec
@@ -34,7 +38,12 @@ def load_model(
         kind = model.program.dtype
         made = optimizer.make(kind, model.training.epochs) if isinstance(optimizer, Rule) else optimizer
         if not isinstance(made, Optimizer):
-            raise TraceError("this is no optimizer", found=repr(optimizer)[:60], expected="nc.SGD(lr=0.1) or another")
+            raise TraceError(
+                "this is no optimizer",
+                found=f"{optimizer!r:.60}",
+                expected="nc.SGD(lr=0.1) or another",
+                where=user_place(),
+            )
         model = replace(model, optimizer=_in_dtype(made, kind))
     return model
 
@@ -49,16 +58,18 @@ def _model(source: Model | ModelFunction | str | Path | Callable[..., object]) -
         if reference.endswith(".py") or ".py:" in reference:
             return load_python(reference).trace()
         return load_spec(reference)
-    if callable(source):
-        return ModelFunction(source).trace()
+    if inspect.isfunction(source):
+        made = trace.model(source)
+        assert isinstance(made, ModelFunction)
+        return made.trace()
     expected = "a spec's path, FILE.py:NAME, or a function with @nc.model"
-    raise TraceError("this is no model", found=repr(source)[:60], expected=expected)
+    raise TraceError("this is no model", found=f"{source!r:.60}", expected=expected, where=user_place())
 
 
 def with_dtype(model: Model, dtype: str) -> Model:
     """The model with all its real numbers of another width."""
     if dtype not in ("float32", "float64"):
-        raise TraceError("a model's dtype is float32 or float64", found=repr(dtype)[:40])
+        raise TraceError("a model's dtype is float32 or float64", found=f"{dtype!r:.60}", where=user_place())
     program = replace(model.program, dtype=dtype)
     return replace(model, program=program, optimizer=_in_dtype(model.optimizer, dtype))
 
@@ -97,36 +108,57 @@ def load_python(reference: str) -> ModelFunction:
     if not name and len(models) == 1:
         return next(iter(models.values()))
     if name not in models:
+        found = getattr(module, name, None) if name else None
         raise NameError_(
             f"'{path}' has no model '{name}'" if name else f"'{path}' has {'several' if models else 'no'} models",
             found=", ".join(models) or "no function with @nc.model",
             expected=f"{path}:NAME",
-            where=path,
+            where=_defined_at(found) or Place(path),
+            remedy=f"put @nc.model over '{name}'" if inspect.isfunction(found) else did_you_mean(name, list(models)),
         )
     return models[name]
 
 
+def _defined_at(value: object) -> Place | None:
+    """Where a function is defined; None for anything else."""
+    return Place(value.__code__.co_filename, value.__code__.co_firstlineno) if inspect.isfunction(value) else None
+
+
 def _import(path: Path) -> ModuleType:
     if not path.is_file():
-        raise TraceError("the Python file cannot be read", found="no file", where=str(path))
+        found = "a directory" if path.is_dir() else "no file"
+        raise TraceError("the Python file cannot be read", found=found, where=str(path))
     name = f"_nablac_user_{path.stem}"
-    found = importlib.util.spec_from_file_location(name, path)
-    if found is None or found.loader is None:
+    specification = importlib.util.spec_from_file_location(name, path)
+    if specification is None or specification.loader is None:
         raise TraceError("this is no Python file", where=str(path))
-    module = importlib.util.module_from_spec(found)
+    module = importlib.util.module_from_spec(specification)
     sys.modules[name] = module
-    sys.path.insert(0, str(path.parent.resolve()))
+    folder = str(path.parent.resolve())
+    sys.path.insert(0, folder)
     try:
-        found.loader.exec_module(module)
-    except NablacError:
+        specification.loader.exec_module(module)
+    except NablacError as error:
+        raise error.at(last_place(error)) from None
+    except (SyntaxError, ValueError) as error:
+        if last_place(error) is not None:  # it was raised by the file, not on reading it
+            raise _raised(error, path) from error
+        line, column = getattr(error, "lineno", None), getattr(error, "offset", None)
+        where = Place(str(path), line, column)
+        found = str(getattr(error, "msg", error))
+        raise TraceError("the Python file cannot be read", found=found, where=where) from error
+    except KeyboardInterrupt:
         raise
-    except SyntaxError as error:
-        where = Place(str(path), error.lineno, error.offset)
-        raise TraceError("the Python file cannot be read", found=error.msg, where=where) from error
-    except Exception as error:
-        place = last_place(error) or Place(str(path))
-        subject = f"the Python file raised {type(error).__name__}"
-        raise TraceError(subject, found=str(error)[:200], where=place) from error
+    except BaseException as error:  # sys.exit() too
+        raise _raised(error, path) from error
     finally:
-        sys.path.remove(str(path.parent.resolve()))
+        with suppress(ValueError):  # the file may have taken it out itself
+            sys.path.remove(folder)
     return module
+
+
+def _raised(error: BaseException, path: Path) -> TraceError:
+    place = last_place(error) or Place(str(path))
+    return TraceError(
+        f"the Python file raised {type(error).__name__}", found=str(error)[:200] or None, where=place
+    )

@@ -40,7 +40,7 @@ TRAINING: dict[str, Option] = {
     for option in (
         Option("epochs", int, 10, low=1, high=10**9, help="passes over the training samples"),
         Option("batch_size", int, 32, low=1, high=2**31 - 1, help="samples a step"),
-        Option("seed", int, 0, low=0, high=2**63 - 1, help="decides the initial parameters and the order of the samples"),
+        Option("seed", int, 0, low=0, high=2**63 - 1, help="decides the first parameters and the order of the samples"),
     )
 }
 """The trainer's numbers, for every front-end."""

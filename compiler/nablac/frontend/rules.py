@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sympy import Expr
+
 from nablac.errors import Place, TraceError
+from nablac.frontend import optimizers
 from nablac.frontend.model import Optimizer
-from nablac.frontend.optimizers import RULES, formula_schedule, make_optimizer, named_schedule, own_rule
+from nablac.frontend.optimizers import RULES, SCHEDULES, formula_schedule, make_optimizer, named_schedule, own_rule
 from nablac.frontend.places import user_place
+from nablac.frontend.sources import written_lines
+from nablac.ir.declare import check_plain_name
 from nablac.ir.tokens import Line
 
 Schedule = str | Mapping[str, Mapping[str, float]] | None
@@ -22,8 +27,8 @@ class Rule:
     name: str
     options: Mapping[str, float]
     schedule: str | Mapping[str, Mapping[str, float]] | None = None
-    equations: Sequence[str] = ()
-    state: Sequence[str] = ()
+    equations: str | Sequence[str] | None = None
+    state: str | Sequence[str] = ()
     where: Place | None = field(default=None, compare=False)
 
     def make(self, dtype: str = "float32", epochs: int = 1) -> Optimizer:
@@ -32,22 +37,22 @@ class Rule:
         schedule = self._schedule(epochs)
         return make_optimizer(row, self.options, schedule=schedule, dtype=dtype, where={"": self.where})
 
-    def _own_row(self, equations: object) -> Row:
-        texts = lines_of(equations, self._place) if isinstance(equations, str) else equations
-        state = [self.state] if isinstance(self.state, str) else self.state
-        for what, value in (("equations", texts), ("state", state)):
-            if isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value):
-                continue
-            if not isinstance(equations, str) or what == "state":
-                raise TraceError(
-                    f"an optimizer's {what} are texts",
-                    found=f"{value!r:.60}",
-                    expected="a list of texts",
-                    where=self.where,
-                )
+    def _own_row(self, equations: str | Sequence[str]) -> optimizers.Rule:
+        texts, state = self._texts("equations", equations), self._texts("state", self.state)
         check_plain_name(self.name, self.where)
-        lines = [line for text in texts for line in written_lines(getattr(text, "text", text), self._place)]  # type: ignore[attr-defined]
-        return own_rule(lines, [str(name) for name in state], self.name)  # type: ignore[attr-defined]
+        return own_rule([line for text in texts for line in written_lines(text, self._place)], state, self.name)
+
+    def _texts(self, what: str, value: str | Sequence[str]) -> list[str]:
+        """A text or a list of texts, as a list."""
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+            raise TraceError(
+                f"an optimizer's {what} are texts",
+                found=f"{value!r:.60}",
+                expected="a list of texts",
+                where=self.where,
+            )
+        return list(texts)
 
     @property
     def _place(self) -> Place:
@@ -58,7 +63,7 @@ class Rule:
         if given is None:
             return None
         if isinstance(given, str) and given not in SCHEDULES:
-            return formula_schedule(next(iter(written_lines(given, self._place)), given), epochs)
+            return formula_schedule(next(iter(written_lines(given, self._place)), Line(given, self._place)), epochs)
         named = {given: {}} if isinstance(given, str) else given
         if not isinstance(named, Mapping) or len(named) != 1:
             raise TraceError(
@@ -108,7 +113,12 @@ def Adam(  # noqa: N802
 
 
 def OwnOptimizer(  # noqa: N802
-    equations: Sequence[str], state: Sequence[str] = (), *, lr: float, name: str = "own", schedule: Schedule = None
+    equations: str | Sequence[str],
+    state: str | Sequence[str] = (),
+    *,
+    lr: float,
+    name: str = "own",
+    schedule: Schedule = None,
 ) -> Rule:
     """An update rule by equations of theta, g, lr, t and state vectors: ``theta_next[p] = theta[p] - lr*g[p]``."""
-    return Rule(name, {"lr": lr}, schedule, tuple(equations), tuple(state), where=user_place())
+    return Rule(name, {"lr": lr}, schedule, equations, state, where=user_place())

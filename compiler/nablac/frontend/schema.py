@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nablac.errors import SpecError
 from nablac.frontend.definition import did_you_mean
 from nablac.frontend.library import LOSS_NAMES, MEASURES, NODES
+from nablac.frontend.model import TRAINING
 from nablac.frontend.optimizers import RULES, SCHEDULES
 from nablac.frontend.yaml_reader import Document, Path
 
@@ -37,15 +38,22 @@ class LayerSection(_Section):
     )
 
 
+def _training(name: str) -> Any:
+    """A key of the trainer with its bounds."""
+    option = TRAINING[name]
+    return Field(option.default, ge=option.low, le=option.high, description=option.help)
+
+
 class TrainSection(_Section):
     """Defaults of the trainer; early stopping and clipped gradients come later."""
 
-    epochs: int = Field(10, ge=1, le=10**9, description="passes over the training samples")
-    batch_size: int = Field(32, ge=1, le=2**31 - 1, description="samples a step")
-    seed: int = Field(0, ge=0, lt=2**63, description="decides the initial parameters and the order of the samples")
+    epochs: int = _training("epochs")
+    batch_size: int = _training("batch_size")
+    seed: int = _training("seed")
 
 
-Source = Text | dict[str, Text]
+File = Annotated[str, Field(min_length=1, max_length=1000)]
+Source = File | dict[str, File]
 
 
 class DataSection(_Section):
@@ -55,7 +63,7 @@ class DataSection(_Section):
     validation: Source | Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="as for train, or the fraction of the training samples that is held out"
     )
-    target: Text | None = Field(None, description="the column of a .csv file that is to be predicted")
+    target: File | None = Field(None, description="the column of a .csv file that is to be predicted")
     prepare: dict[str, Text] = Field({}, description='formulas applied to inputs as they are read, e.g. {x: "x/255"}')
 
 
@@ -63,7 +71,7 @@ class Spec(_Section):
     """A model, its loss and how it is trained."""
 
     model: Text = Field(description="the model's name; the generated module is NAME.py")
-    title: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f\\]*$")] = Field(
+    title: Annotated[str, Field(max_length=200, pattern=r"^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}\\]*$")] = Field(
         "", description="a line for reports and for the module's header"
     )
     dtype: Literal["float32", "float64"] = Field("float32", description="the width of all real numbers")
@@ -125,8 +133,15 @@ def _told(error: ValidationError, document: Document) -> SpecError:
         )
     wanted = dict.fromkeys(_wanted(d["msg"]) for d in rivals if _path(d["loc"], document)[0] == path)
     value = detail["input"]
-    found = "nothing" if value is None else repr(value) if len(repr(value)) <= 60 else _KINDS.get(type(value), "this")
+    found = "nothing" if value is None else repr(value) if len(repr(value)) <= 60 else _large(value)
     return SpecError(f"'{name}' cannot be {found}", expected=" or ".join(wanted), where=document.place(path))
+
+
+def _large(value: object) -> str:
+    """What a value is that is too long to be shown."""
+    sizes = {str: "characters", list: "items", dict: "keys"}
+    kind = _KINDS.get(type(value), "value")
+    return f"a {kind} of {len(value)} {sizes[type(value)]}" if isinstance(value, (str, list, dict)) else f"this {kind}"
 
 
 def _wanted(message: str) -> str:
@@ -135,6 +150,8 @@ def _wanted(message: str) -> str:
         return "a line of plain text"
     if words.startswith("dictionary"):
         return "a mapping"
+    if words.lower().startswith(("string should have", "list should have")):
+        return words.split(" should have ")[1].replace("at least 1 character", "a text that is not empty")
     limits = {"greater than or equal to": "at least", "less than or equal to": "at most", "greater than": "above"}
     for long, short in (*limits.items(), ("less than", "a number below")):
         if words.startswith(long):

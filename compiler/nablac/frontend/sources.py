@@ -1,4 +1,4 @@
-"""frontend/sources: the text of the user's own Python file: where an argument is declared, where a literal string stands.
+"""frontend/sources: the text of the user's own Python file: where an argument or a literal string stands in it.
 
 The running program knows the place of a call, not of what is written in it.  The file is only read, never run here.
 """

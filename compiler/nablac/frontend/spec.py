@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nablac.errors import SpecError
-from nablac.frontend.model import Model, Training
+from nablac.frontend.model import Model
 from nablac.frontend.schema import validate
 from nablac.frontend.spec_measures import MeasureReader
 from nablac.frontend.spec_training import TrainingReader
@@ -63,7 +63,7 @@ def model_of_spec(text: str, file: str = "<spec>") -> Model:
         outputs,
         metrics,
         training.optimizer(),
-        Training(**spec.train.model_dump()),
+        training.training(),
         training.data(),
         spec.title,
     )

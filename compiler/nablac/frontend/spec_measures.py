@@ -10,7 +10,7 @@ from nablac.frontend.definition import Request, did_you_mean
 from nablac.frontend.library import LOSS_NAMES
 from nablac.frontend.spec_network import NetworkReader
 from nablac.frontend.yaml_reader import Path
-from nablac.ir.declare import check_name
+from nablac.ir.declare import check_plain_name
 from nablac.ir.tensor import Role
 
 
@@ -188,7 +188,7 @@ class MeasureReader(NetworkReader):
                     remedy=f'- {{worst: "{name[:60]}"}}',
                 )
             return self._measure(name, value, name, outputs, path)
-        check_name(name, self.document.key(path))
+        check_plain_name(name, self.document.key(path))
         if isinstance(value, Mapping) and len(value) == 1:
             ((kind, inner),) = value.items()
             return self._measure(kind, inner, name, outputs, (*path, kind))

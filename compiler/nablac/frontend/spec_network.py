@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sympy import Integer
+
 from nablac.errors import NameError_, Place, SpecError
 from nablac.frontend.build import Builder
 from nablac.frontend.definition import Definition, Option, Request, did_you_mean, read_pattern
 from nablac.frontend.library import MEASURES, NODES
 from nablac.frontend.schema import LayerSection, Spec
 from nablac.frontend.yaml_reader import Document, Path
-from nablac.ir.declare import check_name, parse_declaration
+from nablac.ir.closed import check_equation
+from nablac.ir.declare import check_plain_name, parse_declaration
 from nablac.ir.parse import names_in, parse_functions
+from nablac.ir.scope import Names
 from nablac.ir.syntax import EquationText, FunctionText, read_statement
-from nablac.ir.tensor import Role
+from nablac.ir.tensor import Role, Tensor
 from nablac.ir.tokens import Line, lines_of
 
 RESERVED = ("share", "from", "name")
@@ -28,6 +32,12 @@ def lines(document: Document, key: Path, value: Sequence[str] | str) -> Iterator
         yield from lines_of(line.text, line.where)
     else:
         yield from (document.line((*key, number)) for number in range(len(value)))
+
+
+def as_lines(row: Definition) -> Iterator[Line]:
+    """The equations of a definition."""
+    where = row.where or Place(row.name)
+    yield from (Line(line, where, exact=False) if isinstance(line, str) else line for line in row.equations)
 
 
 def check_text(value: object, what: str, where: Place | None) -> None:
@@ -59,13 +69,13 @@ class NetworkReader:
         for number, item in enumerate(self.spec.network):
             self.current = self._node(item, ("network", number))
         self._write(list(self.pending))
+        for name in self.spec.layers:
+            self._check_layer(self.nodes[name][0])
 
     def _declare(self, path: Path, role: Role) -> None:
         name = str(path[-1])
         key = self.document.key(path)
-        check_name(name, key)
-        if "." in name:
-            raise NameError_(f"'{name}' has a dot: such names belong to layers", where=key)
+        check_plain_name(name, key)
         tensor = parse_declaration(name, self.document.line(path), role)
         self.builder.declare(tensor)
 
@@ -89,6 +99,13 @@ class NetworkReader:
             if name in self.builder.functions:
                 raise NameError_(f"function '{name}' is defined twice", where=function.line.where)
             self.builder.functions[name] = function
+        for name, function in self.builder.functions.items():
+            if name in self.nodes or name in RESERVED:
+                raise NameError_(
+                    f"'{name}' is a layer of the library, and a function here",
+                    where=function.line.where,
+                    remedy=f"name the function otherwise, e.g. my_{name}",
+                )
 
     def _write(self, targets: Sequence[str]) -> None:
         """Add the equations of some targets, and those of the waiting ones that they read."""
@@ -105,11 +122,20 @@ class NetworkReader:
     def _own_layer(self, name: str, section: LayerSection) -> None:
         path: Path = ("layers", name)
         where = self.document.key(path)
-        check_name(name, where)
-        if name in self.nodes or name in self.measures or name in RESERVED or "." in name:
+        check_plain_name(name, where)
+        if name in self.nodes or name in self.measures or name in RESERVED or name in self.builder.functions:
             raise NameError_(f"layer '{name}' is defined already", where=where, remedy="give it another name")
-        for formal in (*section.reads, *section.params):
-            check_name(formal, self.document.place((*path, "reads", formal)))
+        seen: set[str] = set()
+        for key in ("reads", "params", "options"):
+            for formal in getattr(section, key):
+                check_plain_name(formal, self.document.key((*path, key, formal)))
+                if formal in seen:
+                    raise NameError_(
+                        f"layer '{name}' gives '{formal}' two meanings",
+                        where=self.document.key((*path, key, formal)),
+                        remedy="name one of them otherwise",
+                    )
+                seen.add(formal)
         for formal, text in section.reads.items():
             read_pattern(text, self.document.place((*path, "reads", formal)))
         texts = tuple(lines(self.document, (*path, "equations"), section.equations))
@@ -129,6 +155,16 @@ class NetworkReader:
             name, tuple(section.reads.items()), texts, gives, options, tuple(section.params.items()), where=where
         )
         self.nodes[name] = self.measures[name] = (row,)
+
+    def _check_layer(self, row: Definition) -> None:
+        """Refuse a layer whose equations could not be read, whether or not it is used."""
+        statements = [s for s in map(read_statement, as_lines(row)) if isinstance(s, EquationText)]
+        given = [*(n for n, _ in (*row.reads, *row.learns)), *(s.target for s in statements)]
+        axes = {axis for _, text in row.reads for axis in read_pattern(text).axes}
+        constants = {name: Integer(1) for name in (*axes, *(option.name for option in row.options))}
+        tensors = {**self.builder.known(), **{name: Tensor(name) for name in given}}
+        for statement in statements:
+            check_equation(statement, Names(tensors, constants, self.builder.functions, sealed=True))
 
     @staticmethod
     def _own_option(name: str, value: str | int | float) -> Option:

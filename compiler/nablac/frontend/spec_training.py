@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
@@ -11,12 +12,12 @@ from sympy import Expr
 
 from nablac.errors import NameError_, ParseError, Place, SpecError
 from nablac.frontend.definition import did_you_mean
-from nablac.frontend.model import Data, Optimizer
+from nablac.frontend.model import Data, Optimizer, Training
 from nablac.frontend.optimizers import RULES, formula_schedule, make_optimizer, named_schedule, own_rule
 from nablac.frontend.schema import DataSection, Spec
 from nablac.frontend.spec_network import check_text, lines
 from nablac.frontend.yaml_reader import Document, Path
-from nablac.ir.declare import check_name
+from nablac.ir.declare import LARGEST, check_plain_name
 from nablac.ir.functions import Access
 from nablac.ir.parse import parse_expression
 from nablac.ir.syntax import FunctionText
@@ -38,11 +39,13 @@ class TrainingReader:
             return self._own_optimizer(given)
         names = [key for key in given if key != "schedule"]
         if len(names) != 1:
+            others = [key for key in names if key not in RULES]
             raise SpecError(
                 "an optimizer has one name",
-                found=", ".join(names) or "none",
+                found=", ".join(names)[:80] or "none",
                 expected="adam: {lr: 0.001}, or equations of your own",
-                where=places[""],
+                where=self.document.key((*path, others[0])) if others else places[""],
+                remedy=did_you_mean(others[0], ["schedule", *RULES]) if others else None,
             )
         (name,) = names
         value = given[name]
@@ -91,10 +94,10 @@ class TrainingReader:
                 )
         name = given.get("name", "own")
         check_text(name, "an optimizer's name", self.document.place((*path, "name")))
-        check_name(name, self.document.place((*path, "name")))
+        check_plain_name(name, self.document.place((*path, "name")))
         rule = own_rule(list(lines(self.document, (*path, "equations"), equations)), state, name)
         options = {"lr": given["lr"]} if "lr" in given else {}
-        places = {"": self.document.place(path), "lr": self.document.place((*path, "lr"))}
+        places = {key: self.document.place((*path, key)) for key in ("lr", "state")} | {"": self.document.place(path)}
         schedule = self._schedule(given.get("schedule"), (*path, "schedule"))
         return make_optimizer(
             rule, options, schedule=schedule, dtype=self.spec.dtype, functions=self.functions, where=places
@@ -119,11 +122,27 @@ class TrainingReader:
         where |= {key: self.document.key((*path, name, key)) for key in options}
         return named_schedule(name, options, where)
 
+    def training(self) -> Training:
+        """The trainer's numbers; a size of batches is refused where there are none."""
+        section = self.spec.train
+        batched = any(re.match(r"\s*\w+\s*\[\s*[A-Za-z_]", text) for text in self.spec.inputs.values())
+        if "batch_size" in section.model_fields_set and not batched:
+            raise SpecError(
+                "no input is taken in batches: 'batch_size' has no effect",
+                found="no input whose first axis is a name",
+                expected='such as x: "real[n, 4]"',
+                where=self.document.key(("train", "batch_size")),
+                remedy="leave it out",
+            )
+        return Training(**section.model_dump())
+
     def data(self) -> Data | None:
         section = self.spec.data
         if section is None:
             return None
         inputs = self.spec.inputs
+        if not inputs:
+            raise SpecError("the model reads no data: it has no inputs", where=self.document.key(("data",)))
         for path, names in self._named_inputs(section.model_dump()):
             for name in names:
                 if name not in inputs:
@@ -154,12 +173,19 @@ class TrainingReader:
                     expected=", ".join(self.spec.inputs),
                     where=self.document.place(("data", key)),
                 )
+        files = [section.train] if isinstance(section.train, str) else list(section.train.values())
+        if section.target is not None and not any(file.removesuffix(".gz").endswith(".csv") for file in files):
+            raise SpecError(
+                "'data.target' is a column of a .csv file, and there is none",
+                found=", ".join(files)[:80],
+                where=self.document.key(("data", "target")),
+            )
         for name in section.prepare:
             if not self.spec.inputs[name].strip().startswith("real"):
                 raise SpecError(
                     f"input '{name}' is not real: it is read as it is",
                     found=self.spec.inputs[name],
-                    where=self.document.place(("data", "prepare")),
+                    where=self.document.key(("data", "prepare", name)),
                 )
 
     @staticmethod
@@ -176,7 +202,8 @@ class TrainingReader:
         x = sympy.Symbol("x")
         body = sympy.expand(body.xreplace({Access(name): x}))
         factor, offset = body.coeff(x, 1), body.coeff(x, 0)
-        if sympy.expand(body - factor * x - offset) != 0 or not (factor.is_number and offset.is_number):
+        affine = sympy.expand(body - factor * x - offset) == 0 and factor.is_number and offset.is_number
+        if not affine or factor == 0 or max(abs(factor), abs(offset)) > LARGEST:
             raise ParseError(
                 f"'prepare' of '{name}' is no factor and offset",
                 found=line.text[:80],

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from nablac.errors import NablacError, Place, TraceError
+from nablac.errors import NablacError, NameError_, Place, ShapeError, TraceError
 from nablac.frontend.build import Builder
+from nablac.frontend.definition import did_you_mean, plain_number
 from nablac.frontend.model import Data, Model, Optimizer, Training
 from nablac.frontend.places import last_place, user_place
 from nablac.frontend.rules import Rule
+from nablac.frontend.sources import argument_places
 from nablac.frontend.traced import Traced
-from nablac.ir.declare import check_name, parse_declaration
+from nablac.ir.declare import check_name, check_plain_name, parse_declaration
 from nablac.ir.tensor import Role
 from nablac.ir.tokens import Line
 
@@ -30,7 +32,19 @@ class Declared:
     axes: tuple[object, ...] = ()
 
     def __getitem__(self, axes: object) -> Declared:
-        return Declared(self.kind, axes if isinstance(axes, tuple) else (axes,))
+        found = axes if isinstance(axes, tuple) else (axes,)
+        for axis in found:
+            number = plain_number(axis)
+            if isinstance(number, str):
+                check_plain_name(number, user_place())
+            elif not isinstance(number, int) or isinstance(number, bool) or not 1 <= number < 2**31:
+                raise ShapeError(
+                    "an extent is a whole number from 1 to 2,147,483,647, or a name",
+                    found=f"{axis!r:.60}",
+                    expected=f'such as nc.{self.kind.title()}["n", 4]',
+                    where=user_place(),
+                )
+        return Declared(self.kind, tuple(map(plain_number, found)))
 
     def __str__(self) -> str:
         return self.kind + (f"[{', '.join(map(str, self.axes))}]" if self.axes else "")
@@ -48,8 +62,15 @@ class Outputs:
     """What a model function returns: its loss, its outputs by name, and its metrics."""
 
     def __init__(self, loss: Traced, metrics: Mapping[str, Traced] | None = None, **outputs: Traced) -> None:
-        self.loss, self.metrics, self.outputs = loss, dict(metrics or {}), outputs
         self.where = user_place()
+        if not isinstance(metrics or {}, Mapping):
+            raise TraceError(
+                "metrics are given by name",
+                found=type(metrics).__name__,
+                expected='metrics={"accuracy": nc.accuracy(z, y)}',
+                where=self.where,
+            )
+        self.loss, self.metrics, self.outputs = loss, dict(metrics or {}), outputs
 
 
 @dataclass(frozen=True)
@@ -81,11 +102,12 @@ class ModelFunction:
         """The model, made by running the function once."""
         code = self.function.__code__
         where = Place(code.co_filename, code.co_firstlineno)
-        dtype = dtype or self.dtype
-        if dtype not in ("float32", "float64"):
-            raise TraceError("a model's dtype is float32 or float64", found=repr(dtype)[:40], where=where)
+        rule, training = optimizer or self.optimizer or Rule("adam", {}), training or self.training or Training()
+        data, dtype = data or self.data, dtype or self.dtype
+        _check_settings(rule, training, data, dtype, where)
         builder = Builder(self.name, dtype, where)
         arguments = _arguments(self.function, builder, where)
+        _check_data(data, list(arguments), where)
         with _tracing(builder):
             returned = _run(self.function, arguments)
         if not isinstance(returned, Outputs):
@@ -95,10 +117,8 @@ class ModelFunction:
                 expected="return nc.Outputs(loss=..., logits=...)",
                 where=where,
             )
-        training = training or self.training or Training()
-        rule = optimizer or self.optimizer or Rule("adam", {})
         title = inspect.getdoc(self.function) or ""
-        return _model(builder, returned, rule.make(dtype, training.epochs), training, data or self.data, title)
+        return _model(builder, returned, rule.make(dtype, training.epochs), training, data, title)
 
 
 def model(
@@ -110,9 +130,63 @@ def model(
     dtype: str = "float32",
 ) -> Any:
     """Make a function a model: ``@nc.model``, or ``@nc.model(optimizer=nc.SGD(lr=0.1))``."""
-    if function is None:
-        return lambda f: ModelFunction(f, optimizer, training, data, dtype)
-    return ModelFunction(function, optimizer, training, data, dtype)
+    place = user_place()
+    _check_settings(optimizer, training, data, dtype, place)
+
+    def made(function: object) -> ModelFunction:
+        plain = inspect.isfunction(function)
+        if not plain or inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+            raise TraceError(
+                "only a plain function can be a model",
+                found="a coroutine or a generator" if plain else f"{type(function).__name__}: {function!r:.60}",
+                expected="@nc.model over a def",
+                where=place,
+            )
+        return ModelFunction(function, optimizer, training, data, dtype)  # type: ignore[arg-type]
+
+    return made if function is None else made(function)
+
+
+def _check_settings(optimizer: object, training: object, data: object, dtype: object, where: Place) -> None:
+    """Refuse what a model cannot be trained by."""
+    rows = (
+        ("optimizer", optimizer, Rule, "nc.SGD(lr=0.1) or another"),
+        ("training", training, Training, "nc.Training(epochs=10)"),
+        ("data", data, Data, 'nc.Data(train="train.npz")'),
+    )
+    for name, value, kind, expected in rows:
+        if value is not None and not isinstance(value, kind):
+            raise TraceError(f"this is no {name} of a model", found=f"{value!r:.60}", expected=expected, where=where)
+    if dtype not in ("float32", "float64"):
+        raise TraceError("a model's dtype is float32 or float64", found=f"{dtype!r:.60}", where=where)
+
+
+def _check_data(data: Data | None, inputs: Sequence[str], where: Place) -> None:
+    """Refuse sources that are no files by the inputs' names."""
+    if data is None:
+        return
+    for what in ("train", "validation", "prepare"):
+        source = getattr(data, what)
+        if what == "validation" and (source is None or isinstance(source, float) and 0 < source < 1):
+            continue
+        if not isinstance(source, Mapping):
+            raise TraceError(f"the '{what}' of the data cannot be {source!r:.60}", where=where)
+        for name, value in source.items():
+            numbers = isinstance(value, tuple) and len(value) == 2 and all(isinstance(v, (int, float)) for v in value)
+            if not (numbers if what == "prepare" else isinstance(value, str) and value):
+                expected = "a factor and an offset: (a, b)" if what == "prepare" else "a path"
+                raise TraceError(
+                    f"the '{what}' of '{name}' cannot be {value!r:.60}", expected=expected, where=where
+                )
+            if name not in inputs and (name or what == "prepare"):
+                raise NameError_(
+                    f"there is no input '{name}'",
+                    expected="one of " + ", ".join(inputs),
+                    where=where,
+                    remedy=did_you_mean(str(name), inputs),
+                )
+    if data.target is not None and not isinstance(data.target, str):
+        raise TraceError(f"the target of the data cannot be {data.target!r:.60}", expected="a column", where=where)
 
 
 @contextmanager
@@ -136,11 +210,21 @@ def current_builder(what: str) -> Builder:
 def _arguments(function: Callable[..., Any], builder: Builder, where: Place) -> dict[str, Traced]:
     try:
         notes = inspect.get_annotations(function, eval_str=True)
+    except NablacError as error:
+        raise _moved(error, where) from None
     except Exception as error:
         raise TraceError("the annotations of the model cannot be read", found=str(error)[:100], where=where) from error
+    places = argument_places(function.__code__)
     arguments: dict[str, Traced] = {}
     for name, parameter in inspect.signature(function).parameters.items():
-        note = notes.get(name)
+        note, place = notes.get(name), places.get(name, where)
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            raise TraceError(
+                "the inputs of a model are given by their names",
+                found=str(parameter),
+                where=place,
+                remedy="write plain arguments, without * and /",
+            )
         if not isinstance(note, Declared):
             if parameter.default is not inspect.Parameter.empty:
                 continue
@@ -148,12 +232,19 @@ def _arguments(function: Callable[..., Any], builder: Builder, where: Place) -> 
                 f"input '{name}' has no type",
                 found="nothing" if note is None else repr(note)[:60],
                 expected=f'{name}: nc.Real["n", 4], nc.Label["n", 10] or nc.Int["n"]',
-                where=where,
+                where=place,
             )
-        check_name(name, where)
-        builder.declare(parse_declaration(name, Line(str(note), where, exact=False), Role.INPUT))
+        check_name(name, place)
+        builder.declare(parse_declaration(name, Line(str(note), place, exact=False), Role.INPUT))
         arguments[name] = Traced(builder, name)
     return arguments
+
+
+def _moved(error: NablacError, where: Place) -> NablacError:
+    """An error of an annotation that was a text told at the function, as a text has no place of its own."""
+    if isinstance(error.where, Place) and error.where.file.startswith("<"):
+        error.where = where
+    return error.at(where)
 
 
 def _run(function: Callable[..., Any], arguments: Mapping[str, Traced]) -> Any:
@@ -162,7 +253,9 @@ def _run(function: Callable[..., Any], arguments: Mapping[str, Traced]) -> Any:
         return function(**arguments)
     except NablacError as error:
         raise error.at(last_place(error)) from None
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit() too ends the model, not the compiler
         raise TraceError(
             f"the model's function raised {type(error).__name__}",
             found=str(error)[:200] or None,
@@ -187,7 +280,10 @@ def _model(
         loss = "loss"
     metrics: list[tuple[str, str]] = []
     for shown_name, tensor in returned.metrics.items():
-        check_name(shown_name, returned.where)
+        check_plain_name(shown_name, returned.where)
+        if shown_name == "loss":
+            remedy = "the loss is measured anyway: name the metric otherwise"
+            raise NameError_("no metric can be called 'loss'", where=returned.where, remedy=remedy)
         name = tensor.name
         taken = {loss, *kept, *(t for _, t in metrics)}
         if name not in taken and builder.tensors[name].role is Role.RESULT and shown_name not in builder.tensors:

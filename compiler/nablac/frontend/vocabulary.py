@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nablac.errors import Place, TraceError
+from nablac.errors import TraceError
 from nablac.frontend.build import Builder, Layer
-from nablac.frontend.definition import Definition, Request
+from nablac.frontend.definition import Definition, Request, plain_number
+from nablac.frontend.handle import Handle, builder_of
 from nablac.frontend.library import MEASURES, NODES
+from nablac.frontend.operations import elementary, extremum, reduce
 from nablac.frontend.places import user_place
+from nablac.frontend.sources import written_lines
 from nablac.frontend.trace import current_builder
-from nablac.frontend.traced import Traced, elementary, extremum, number_text, reduce, where
-from nablac.ir.declare import check_name, parse_initialiser, with_initialiser
+from nablac.frontend.traced import Traced, where
+from nablac.ir.declare import check_name, check_plain_name, parse_initialiser, with_initialiser
 from nablac.ir.functions import ELEMENTARY
 from nablac.ir.index import extent
 from nablac.ir.tensor import Role, Tensor
-from nablac.ir.tokens import Line, lines_of
 
 
 class SharedLayer:
@@ -52,9 +54,7 @@ def _check_inputs(kind: str, inputs: Sequence[object]) -> Builder:
             found=", ".join(type(value).__name__ for value in inputs) or "nothing",
             where=user_place(),
         )
-    first = inputs[0]
-    assert isinstance(first, Traced)
-    return first._builder
+    return builder_of([value for value in inputs if isinstance(value, Traced)])
 
 
 def _node(kind: str, rows: Sequence[Definition]) -> Callable[..., Any]:
@@ -64,6 +64,14 @@ def _node(kind: str, rows: Sequence[Definition]) -> Callable[..., Any]:
     def apply(*arguments: Any, name: str | None = None, **given: Any) -> Any:
         place = user_place()
         inputs = [a for a in arguments if isinstance(a, Traced)]
+        named = [key for key, value in given.items() if isinstance(value, Traced)]
+        if named:
+            raise TraceError(
+                f"nc.{kind} takes tensors by their position, not by name",
+                found=f"{named[0]}=...",
+                expected=f"nc.{kind}({', '.join([n for n, _ in rows[0].reads] + options)})",
+                where=place,
+            )
         values = list(arguments[len(inputs) :])
         if any(isinstance(value, Traced) for value in values) or len(values) > len(options):
             raise TraceError(
@@ -90,28 +98,34 @@ def _node(kind: str, rows: Sequence[Definition]) -> Callable[..., Any]:
 
 def _plain(kind: str, key: str, value: object) -> object:
     """A Python or NumPy number, or a text."""
-    if isinstance(value, (bool, str, int, float)):
-        return value
-    if number_text(value) is not None:
-        return int(value) if hasattr(value, "__index__") else float(value)  # type: ignore[arg-type]
-    raise TraceError(f"nc.{kind}: '{key}' cannot be a {type(value).__name__}", where=user_place())
+    number = plain_number(value)
+    if number is None:
+        raise TraceError(
+            f"nc.{kind}: '{key}' cannot be {value!r:.60}", expected="a number, or a text", where=user_place()
+        )
+    return number
 
 
 def param(name: str, shape: int | Sequence[int] = (), init: str | float | None = None) -> Traced:
     """A parameter: ``nc.param("w", (13,), "normal(0, 0.1)")``."""
     place = user_place()
     builder = current_builder("nc.param")
-    axes = (shape,) if isinstance(shape, int) else tuple(shape)
+    check_plain_name(name, place)
+    axes = [plain_number(axis) for axis in (shape if isinstance(shape, (list, tuple)) else [shape])]
     if not all(isinstance(axis, int) and not isinstance(axis, bool) and axis > 0 for axis in axes):
         raise TraceError(
-            f"the shape of '{name}' is not one of whole numbers from 1", found=repr(shape)[:60], where=place
+            f"the shape of '{name}' is not one of whole numbers from 1", found=f"{shape!r:.60}", where=place
         )
-    check_name(name, place)
-    tensor = Tensor(name, tuple(extent(axis) for axis in axes), role=Role.PARAM, where=place)
+    tensor = Tensor(name, tuple(extent(int(axis or 1)) for axis in axes), role=Role.PARAM, where=place)
     start = None
     if init is not None:
-        text = init if isinstance(init, str) else f"constant({number_text(init)})".replace("((", "(").replace("))", ")")
-        start = parse_initialiser(name, text, place)
+        number = plain_number(init)
+        if number is None or isinstance(number, bool):
+            raise TraceError(
+                f"the start of '{name}' cannot be {init!r:.60}", expected="a number, or a text such as normal(0, 0.1)",
+                where=place,
+            )  # fmt: skip
+        start = parse_initialiser(name, number if isinstance(number, str) else f"constant({number})", place)
     builder.declare(with_initialiser(tensor, start))
     return Traced(builder, name)
 
@@ -138,15 +152,23 @@ def equations(text: str, **tensors: Traced) -> Any:
     """
     place = user_place()
     builder = current_builder("nc.equations")
-    _check_inputs("equations", [*tensors.values()] or [Traced(builder, "")])
-    lines = [Line(line.text, place, exact=False) for line in lines_of(text, Place(place.file, 1, 1))]
-    made = builder.write(lines, {name: tensor.name for name, tensor in tensors.items()}, numbered=True)
+    if not isinstance(text, str):
+        raise TraceError("equations are a text", found=f"{text!r:.60}", where=place)
+    if tensors:
+        _check_inputs("equations", [Traced(builder, ""), *tensors.values()])
+    for name in tensors:
+        check_name(name, place)
+    made = builder.write(
+        written_lines(text, place), {name: tensor.name for name, tensor in tensors.items()}, numbered=True
+    )
+    if not made:
+        raise TraceError("there is no equation in the text", found=f"{text!r:.60}", where=place)
     results = {written: Traced(builder, actual) for written, actual in made.items()}
     return next(iter(results.values())) if len(results) == 1 else Equations(results)
 
 
-def _function(name: str) -> Callable[[Traced], Traced]:
-    def function(x: Traced) -> Traced:
+def _function(name: str) -> Callable[[Traced], Handle]:
+    def function(x: Traced) -> Handle:
         return elementary(name, x)
 
     function.__name__ = function.__qualname__ = name
@@ -164,12 +186,12 @@ def _reduction(name: str) -> Callable[..., Traced]:
     return reduction
 
 
-def maximum(a: object, b: object) -> Traced:
+def maximum(a: object, b: object) -> Handle:
     """The larger of two, elementwise."""
     return extremum("max", a, b)
 
 
-def minimum(a: object, b: object) -> Traced:
+def minimum(a: object, b: object) -> Handle:
     """The smaller of two, elementwise."""
     return extremum("min", a, b)
 

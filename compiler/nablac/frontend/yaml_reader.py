@@ -85,9 +85,8 @@ def read_yaml(text: str, file: str) -> Document:
         )
     strange = _STRANGE.search(text)
     if strange is not None:
-        raise SpecError(
-            "a spec holds no control characters", found=f"{strange.group()!r}", where=text_place(text, strange.start(), file)
-        )
+        where = text_place(text, strange.start(), file)
+        raise SpecError("a spec holds no control characters", found=f"{strange.group()!r}", where=where)
     document = Document(file)
     try:
         events = list(_events(text, file))

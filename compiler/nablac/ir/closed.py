@@ -69,7 +69,8 @@ class _Check:
             tensor = dotted(node.value)
             if tensor not in self.names.tensors:
                 known = [n for n, t in self.names.tensors.items() if t.shape]
-                raise NameError_(f"no tensor '{tensor}' is known here", where=where, remedy=suggestion(str(tensor), known))
+                remedy = suggestion(str(tensor), known)
+                raise NameError_(f"no tensor '{tensor}' is known here", where=where, remedy=remedy)
             self._all(index_nodes(node), bound)
         else:
             self._all(ast.iter_child_nodes(node), bound)

@@ -213,6 +213,7 @@ def names_in(body: ast.expr, functions: Mapping[str, FunctionText]) -> list[str]
 
 
 def _elaborate_all(texts: Iterable[EquationText], names: Names) -> ParsedEquations:
+    names = replace(names, named=names.all_extents())
     equations: list[Equation] = []
     tensors: list[Tensor] = []
     known = dict(names.tensors)

@@ -34,13 +34,16 @@ class Names:
     taken: frozenset[str] = frozenset()
     layer: str | None = None
     sealed: bool = False
+    named: Mapping[str, Expr] | None = None
 
-    def all_extents(self) -> dict[str, Expr]:
-        """The named extents of all shapes."""
-        shapes = [axis for tensor in self.tensors.values() for axis in tensor.shape]
-        return {s.name: s for axis in shapes for s in axis.free_symbols if isinstance(s, Symbol)}
+    def all_extents(self) -> Mapping[str, Expr]:
+        """The named extents of all shapes; ``named`` keeps them, since results have no others."""
+        if self.named is not None:
+            return self.named
+        axes = dict.fromkeys(axis for tensor in self.tensors.values() for axis in tensor.shape)
+        return {s.name: s for axis in axes for s in axis.free_symbols if isinstance(s, Symbol)}
 
-    def extents(self) -> dict[str, Expr]:
+    def extents(self) -> Mapping[str, Expr]:
         """Those that the text may use: they are integers."""
         return {} if self.sealed else self.all_extents()
 

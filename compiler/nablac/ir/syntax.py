@@ -50,6 +50,7 @@ class FunctionText:
 def read_statement(line: Line) -> EquationText | FunctionText:
     """An equation or a function's definition.
 
+    >>> from nablac.errors import Place
     >>> statement = read_statement(Line("h[i,j] = sum[k](W[j,k]*x[i,k])", Place("example")))
     >>> statement.target, statement.indices
     ('h', ('i', 'j'))

@@ -154,7 +154,8 @@ def _strange(line: Line, offset: int) -> ParseError:
     if ord(character) > 127:
         told += f" ({unicodedata.name(character, 'unnamed')})"  # many look like a letter of a-z
         remedy = "names are of the letters a-z, A-Z, digits and _: write theta for a Greek letter"
-    return ParseError(f"{told} is not part of the language", found=excerpt(line), where=line.place(offset), remedy=remedy)
+    where = line.place(offset)
+    return ParseError(f"{told} is not part of the language", found=excerpt(line), where=where, remedy=remedy)
 
 
 def excerpt(line: Line) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sympy import Add, Expr, Mul, S, Symbol, expand
+from sympy import Add, Expr, Mul, S, Symbol, expand_mul
 
 from nablac.algebra.derivative import local_derivative
 from nablac.algebra.rename import index_symbols, normal_form
@@ -42,7 +42,7 @@ def cancelling(study: Study, name: str) -> Equation | None:
     """The last equation in which the movement of a parameter vanishes, if it reaches the loss nowhere."""
     if name not in study.plain.readers:
         return None
-    return _Movement(study.plain, name).vanishing()
+    return _Movement(study.plain, study.sums, name).vanishing()
 
 
 @dataclass
@@ -51,6 +51,7 @@ class _Movement:
     equation defines."""
 
     program: Program
+    sums: Mapping[tuple[object, ...], str]
     name: str
     moves: dict[str, tuple[tuple[Symbol, ...], Expr]] = field(default_factory=dict)
     leaves: int = 0
@@ -66,7 +67,10 @@ class _Movement:
                 continue
             if self.program.declared[equation.target].kind is Kind.INT:
                 continue
-            move = self._of(equation)
+            terms = self._terms(equation)
+            if not terms:  # a function without slope: nothing cancels there
+                continue
+            move = self._of(equation, _multiplied(Add(*terms)))
             if move is None or (move != 0 and equation.target in self.program.results):
                 return None
             if move == 0:
@@ -75,15 +79,18 @@ class _Movement:
                 self.moves[equation.target] = equation.indices, move
         return ended
 
-    def _of(self, equation: Equation) -> Expr | None:
-        """The movement of an equation's target; None where it depends on all there is and cannot be taken out."""
+    def _terms(self, equation: Equation) -> list[Expr]:
+        """What each element that an equation reads adds to the movement of its body."""
         terms: list[Expr] = []
         for access in equation.reads:
             if access.tensor in self.moves and not isinstance(access, IntAccess):
                 indices, move = self.moves[access.tensor]
-                places: Mapping[Expr, Expr] = dict(zip(indices, access.indices, strict=True))
-                terms.append(local_derivative(equation.body, access)[0] * move.xreplace(dict(places)))
-        body = _plain(Add(*terms))
+                slope = local_derivative(equation.body, access)[0]
+                terms.append(slope * move.xreplace(dict(zip(indices, access.indices, strict=True))))
+        return [term for term in terms if term != 0]
+
+    def _of(self, equation: Equation, body: Expr) -> Expr | None:
+        """The movement of an equation's target; None where it depends on all there is and cannot be taken out."""
         if body == 0:
             return body
         if equation.reduction is not None:
@@ -113,7 +120,7 @@ class _Movement:
                 if known is None:
                     return None
             total += times * known
-        return _plain(total)
+        return _multiplied(total)
 
     def _known_sum(self, equation: Equation, inside: Expr, left: tuple[Symbol, ...]) -> Expr | None:
         """The sum under the name of the equation that computes it, if there is one."""
@@ -124,14 +131,10 @@ class _Movement:
         ranges = tuple((i, equation.ranges[i]) for i in (*free, *left))
         for extra in (S.One, *(1 / equation.ranges[i] for i in left)):
             wanted = Equation("", free, unit * extra, ranges, Reduction("sum", left))
-            found = self._sums.get(normal_form(wanted))
+            found = self.sums.get(normal_form(wanted))
             if found is not None:
                 return number / extra * Access(found, *free)
         return None
-
-    @property
-    def _sums(self) -> Mapping[tuple[object, ...], str]:
-        return {normal_form(e): e.target for e in self.program.equations if e.reduction and e.reduction.kind == "sum"}
 
     def _leaf(self, equation: Equation, free: set[Symbol]) -> Expr | None:
         """A new leaf over some indices: something that moves, whatever it is; None if that is all of the target."""
@@ -141,6 +144,8 @@ class _Movement:
         return Access(f"moved{self.leaves}", *(i for i in equation.indices if i in free))
 
 
-def _plain(body: Expr) -> Expr:
+def _multiplied(body: Expr) -> Expr:
     """Products multiplied out, so that equal terms meet."""
-    return expand(body) if body.count_ops() <= 4 * LARGEST else body
+    if body.count_ops() > 4 * LARGEST:
+        return body
+    return Add(*(expand_mul(term, deep=False) for term in Add.make_args(body)))

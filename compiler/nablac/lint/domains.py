@@ -14,13 +14,14 @@ from sympy import Expr, Pow
 from nablac.ir import functions as f
 from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import Access, Where
-from nablac.ir.text import print_expression
 from nablac.lint.finding import Finding
 from nablac.lint.interval import ALL, NONNEGATIVE, POSITIVE, Interval
-from nablac.lint.ranges import Known, Ranges
+from nablac.lint.ranges import NOTHING_KNOWN, Known, Ranges
 from nablac.lint.study import Study
 
 RULE = "domain"
+SHORT = 40
+"""Longer arguments are not told twice."""
 NONZERO = Interval(nonzero=True)
 
 
@@ -36,7 +37,7 @@ class Domain:
 
 _ABOVE = ("above 0", "above 0")
 _LOG = Domain(POSITIVE, POSITIVE, _ABOVE, "keep it above 0: max({u}, 1e-12), or exp or softplus of what is learned")
-_ROOT = Domain(NONNEGATIVE, POSITIVE, ("not below 0", "above 0"), "keep it above 0: sqrt(max({u}, 0) + 1e-12)")
+_ROOT = Domain(NONNEGATIVE, POSITIVE, ("not below 0", "above 0"), "keep it above 0: sqrt(max({u}, 1e-12))")
 _DIVISION = Domain(
     NONZERO, NONZERO, ("other than 0", "other than 0"), "where({u} != 0, ..., 0), or add a positive number to a square"
 )
@@ -70,6 +71,8 @@ def domains(study: Study) -> Iterator[Finding]:
     for program, ranges in programs:
         learned = program is study.plain
         for equation in program.equations:
+            if not learned and study.plain.defined.get(equation.target) == equation:
+                continue
             for finding in _uses(equation, ranges, study, learned and equation.target in differentiated):
                 if (finding.subject, str(finding.where)) not in told:
                     told.add((finding.subject, str(finding.where)))
@@ -77,7 +80,7 @@ def domains(study: Study) -> Iterator[Finding]:
 
 
 def _uses(equation: Equation, ranges: Ranges, study: Study, learned: bool) -> Iterator[Finding]:
-    for node, known in guarded(equation.body, equation, ranges, {}):
+    for node, known in guarded(equation.body, equation, ranges, NOTHING_KNOWN):
         found = _domain(node, equation, ranges, known)
         if found is None:
             continue
@@ -87,14 +90,15 @@ def _uses(equation: Equation, ranges: Ranges, study: Study, learned: bool) -> It
         interval = ranges.of(argument, equation, known)
         if interval.is_within(wanted):
             continue
-        text, whole = print_expression(argument), print_expression(node)
-        where_it_lies = "may be any number" if interval == ALL else f"lies in {interval}"
-        infinite = "; at the end its derivative is infinite" if slope and interval.is_within(domain.value) else ""
+        text, whole = (study.text(e, ranges.program) for e in (argument, node))
+        it = text if len(text) <= SHORT else "its argument"
+        lies = "may be any number" if interval == ALL else f"lies in {interval}"
+        infinite = "; at the end the derivative is infinite" if slope and interval.is_within(domain.value) else ""
         yield Finding(
             RULE,
-            f"{whole} in '{study.name(equation.target)}' needs {text} {words}, and {text} {where_it_lies}{infinite}",
+            f"{whole} in '{study.name(equation.target)}' asks for {it} {words}, and it {lies}{infinite}",
             equation.origin.where,
-            domain.remedy.replace("{u}", text),
+            domain.remedy.replace("{u}", text if len(text) <= SHORT else "..."),
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import sympy
 from sympy import Expr, Symbol
@@ -24,6 +25,7 @@ from nablac.lint.interval import ALL, INFINITY, NONNEGATIVE, NOTHING, POSITIVE, 
 Known = Mapping[Expr, Interval]
 """What conditions tell: expressions without a number before or beside them, and where they lie."""
 
+NOTHING_KNOWN: Known = MappingProxyType({})
 UNIT = Interval(0.0, 1.0)
 
 
@@ -122,7 +124,7 @@ class Ranges:
             return UNIT.meet(body.hull(point(0.0))) if inside else _sign_alone(body)
         return body
 
-    def of(self, node: Expr, equation: Equation, known: Known = {}) -> Interval:
+    def of(self, node: Expr, equation: Equation, known: Known = NOTHING_KNOWN) -> Interval:
         """Where an expression over an equation's indices lies, given what is known of some of its parts."""
         if known:
             return self._visit(node, equation, known)

@@ -1,25 +1,26 @@
 """lint/saturation: a loss whose slope stays bounded where the prediction saturates.
 
-The gradient of what goes into a sigmoid holds the factor a*(1 - a).  A cross-entropy's slope in a grows as fast as that
-factor falls; that of a squared error, or of a cross-entropy that takes a for a logit, does not, and where the prediction
-is far off and saturated, nothing is learned.
+The gradient of what goes into a sigmoid holds the factor a*(1 - a).  A cross-entropy's slope in a grows as fast as
+that factor falls; that of a squared error, or of a cross-entropy that takes a for a logit, does not, and where the
+prediction is far off and saturated, nothing is learned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Set
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import cast
 
 import sympy
 from sympy import Expr, Function, Symbol
 
 from nablac.algebra.derivative import local_derivative
 from nablac.ir.equation import Equation
-from nablac.ir.functions import Access
+from nablac.ir.functions import Access, IntAccess, accesses
 from nablac.ir.tensor import Kind
-from nablac.ir.text import print_expression
 from nablac.lint.finding import Finding
+from nablac.lint.interval import INFINITY, Interval
 from nablac.lint.study import Study
 
 RULE = "saturation"
@@ -34,49 +35,77 @@ HELD = Access("saturated")
 def saturation(study: Study) -> Iterator[Finding]:
     """Saturating predictions with a loss that does not make up for it."""
     below: set[str] = set()
+    residuals: set[str] = set()
     for equation in study.plain.equations:
-        if equation.target not in study.active or below.intersection(equation.sources):
-            below.update([equation.target] if below.intersection(equation.sources) else [])
-            continue
-        part = _saturating(equation, study)
-        if part is not None and _Tail(study, equation, part).is_saturating:
+        if equation.target in study.active and _is_residual(equation.body, residuals, study):
+            residuals.add(equation.target)
+        if below.intersection(equation.sources):  # told already
             below.add(equation.target)
-            inside = [study.name(a.tensor) for a in sorted(part.atoms(Access), key=sympy.default_sort_key)]
-            source = next((n for n in inside if n != study.name(equation.target)), inside[0])
-            yield Finding(
-                RULE,
-                f"'{study.name(equation.target)}' saturates in {print_expression(part)} and the loss's slope in it stays bounded: "
-                "where it is far off, the gradient vanishes",
-                equation.origin.where,
-                f"let the loss read '{source}', before it saturates: a cross-entropy of logits, or a linear prediction",
-            )
-
-
-def _saturating(equation: Equation, study: Study) -> Expr | None:
-    """The first part of a body that is a saturating function of what is learned: of no input, and not bounded itself."""
-    for node in sympy.postorder_traversal(equation.body):
-        if not isinstance(node, Expr) or isinstance(node, Access) or not node.has(Access):
             continue
-        read = {a.tensor for a in node.atoms(Access)}
-        if not read <= study.active:
+        part = _saturating(equation, study, residuals) if equation.target in study.active else None
+        if part is None or not _Tail(study, equation, part).is_saturating:
+            continue
+        below.add(equation.target)
+        name = study.name(equation.target)
+        inside = dict.fromkeys(study.name(a.tensor) for a in real_accesses(part))
+        source = ", ".join(f"'{n}'" for n in inside if n != name and n in study.active) or "the formula inside"
+        yield Finding(
+            RULE,
+            f"'{name}' saturates in {study.text(part, study.plain)}, and the loss's slope in it stays bounded: "
+            "where it is far off, the gradient vanishes",
+            equation.origin.where,
+            f"let the loss read {source}, before it saturates: a cross-entropy of logits, or a linear prediction",
+        )
+
+
+def _saturating(equation: Equation, study: Study, residuals: Set[str]) -> Expr | None:
+    """The first part of a body that is a saturating function of what is learned, and not of something bounded."""
+    for node in sympy.postorder_traversal(equation.body):
+        if not isinstance(node, Expr) or isinstance(node, Access) or not _is_learned(node, study):
             continue
         if node.is_Mul and equation.reduction is None and study.ranges.share(node, equation) is not None:
             return node
-        if isinstance(node, Function) and len(node.args) == 1 and _is_flat_far_out(type(node)):
+        if isinstance(node, Function) and len(node.args) == 1 and _is_flat_far_out(cast(Hashable, type(node))):
             inside, value = (study.ranges.of(e, equation) for e in (node.args[0], node))
-            if abs(inside.low) == abs(inside.high) == sympy.oo and max(abs(value.low), abs(value.high)) < sympy.oo:
+            unbounded = inside.low == -INFINITY and inside.high == INFINITY
+            # of a residual, y - z, a loss may well be flat far out: that is no prediction
+            if unbounded and _size(value) < INFINITY and not _is_residual(node.args[0], residuals, study):
                 return node
     return None
 
 
+def _is_residual(node: Expr, residuals: Set[str], study: Study) -> bool:
+    """Whether data stands in a sum beside what is learned, here or in a tensor of the sum."""
+    for term in sympy.Add.make_args(node):
+        read = real_accesses(term)
+        if read and (not _is_learned(term, study) or term.as_coeff_Mul()[1] == read[0] and read[0].tensor in residuals):
+            return True
+    return False
+
+
+def _is_learned(node: Expr, study: Study) -> bool:
+    return any(a.tensor in study.active for a in real_accesses(node))
+
+
+def _size(interval: Interval) -> float:
+    return max(abs(interval.low), abs(interval.high))
+
+
+def real_accesses(node: Expr) -> tuple[Access, ...]:
+    """The elements of real tensors that an expression reads, in a deterministic order."""
+    return tuple(a for a in accesses(node) if not isinstance(a, IntAccess))
+
+
 @lru_cache
-def _is_flat_far_out(function: type) -> bool:
+def _is_flat_far_out(function: Hashable) -> bool:
     """Whether a function's slope goes to 0 on both sides, but is not 0 everywhere."""
     x = Symbol("x", real=True)
+    assert isinstance(function, type)
     slope = function(x).diff(x)
     if slope == 0 or slope.has(sympy.Derivative):
         return False
-    return all(abs(float(sympy.N(slope.subs(x, side * FAR)))) < FLAT for side in (1, -1))
+    far_out = [sympy.N(slope.subs(x, side * FAR)) for side in (1, -1)]
+    return all(value.is_real and abs(value) < FLAT for value in far_out)
 
 
 @dataclass
@@ -91,39 +120,28 @@ class _Tail:
     def is_saturating(self) -> bool:
         """Whether the part is a prediction (nothing learned beside it can make up for it) and the loss's slope in it
         depends on it and stays bounded."""
-        rest = self.equation.body.xreplace({self.part: HELD})
-        accesses = tuple(sorted(rest.atoms(Access), key=sympy.default_sort_key))
-        mixed: set[str] = set()
-        below: set[str] = set()
-        bends = False
-        ranges = self.study.moderate
-        held = ranges.of(self.part, self.equation)
-        ranges.tensors[HELD.tensor] = held
+        study, ranges = self.study, self.study.moderate
+        known = {HELD: ranges.of(self.part, self.equation)}
+        below, mixed, bends = {HELD.tensor}, set[str](), False
         for equation in self._after():
-            first = equation is self.equation
-            body, reads = (rest, accesses) if first else (equation.body, equation.reads)
-            inside = {HELD.tensor} if first else below
-            own = [a for a in reads if a.tensor in inside]
-            if not own:
-                continue
-            if self.study.plain.declared[equation.target].kind is Kind.INT:
+            own = [a for a in real_accesses(equation.body) if a.tensor in below]
+            if not own or study.plain.declared[equation.target].kind is Kind.INT:
                 continue
             if equation.reduction is not None and equation.reduction.kind == "prod":
                 return False
-            learned = {a.tensor for a in reads} & self.study.active - inside
+            learned = {a.tensor for a in real_accesses(equation.body)} & study.active - below
             joined = bool(learned) or any(a.tensor in mixed for a in own)
             for access in own:
-                slope = local_derivative(body, access)[0]
-                if joined and slope.has(Access):
+                slope = local_derivative(equation.body, access)[0]
+                if joined and slope.has(Access) or _size(ranges.of(slope, equation, known)) > STEEP:
                     return False
-                bends = bends or any(a.tensor in inside for a in slope.atoms(Access))
-                interval = ranges.of(slope, equation)
-                if max(abs(interval.low), abs(interval.high)) > STEEP:
-                    return False
+                bends = bends or any(a.tensor in below for a in real_accesses(slope))
             below.add(equation.target)
             mixed.update([equation.target] if joined else [])
-        return bends and self.study.model.loss in below
+        return bends and study.model.loss in below
 
     def _after(self) -> Iterator[Equation]:
+        """The equation with the part held, and those behind it."""
         equations = self.study.plain.equations
-        yield from equations[equations.index(self.equation) :]
+        yield replace(self.equation, body=self.equation.body.xreplace({self.part: HELD}))
+        yield from equations[equations.index(self.equation) + 1 :]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from nablac.ir.equation import Equation
-from nablac.ir.text import print_equation
 from nablac.ir.tensor import Kind
+from nablac.ir.text import print_equation
 from nablac.lint.cancelled import cancelling
 from nablac.lint.finding import Finding
 from nablac.lint.study import Study, downstream
@@ -21,18 +21,21 @@ def stopped(study: Study) -> Iterator[Finding]:
         gradient = final.defined.get(study.compiled.gradients[name])
         if gradient is None or gradient.body != 0 or name not in reached or cancelling(study, name) is not None:
             continue
-        equation = _stopper(study, name)
-        if equation is None:
+        found = _stopper(study, name)
+        if found is None:
             why, remedy = "the terms that reach it cancel", "leave the parameter out, or let them differ"
         else:
-            why = f"'{study.name(equation.target)}' stops it: {print_equation(equation)} has no slope"
+            equation, source = found
+            why = f"'{study.name(equation.target)}' has no slope in '{study.name(source)}': {print_equation(equation)}"
             remedy = "put a smooth function there (sigmoid for a step, softmax for argmax), or make it a number"
-        place = equation.origin.where if equation else study.place(name)
-        yield Finding(RULE, f"the gradient of '{name}' is zero everywhere, although the loss reads it; {why}", place, remedy)
+        place = equation.origin.where if found else study.place(name)
+        what = f"the gradient of '{name}' is zero everywhere, though the loss reads it"
+        yield Finding(RULE, f"{what}; {why}", place, remedy)
 
 
-def _stopper(study: Study, name: str) -> Equation | None:
-    """The first equation on a path to the loss that has an adjoint itself and sends none towards the parameter."""
+def _stopper(study: Study, name: str) -> tuple[Equation, str] | None:
+    """The first equation on a path to the loss that has an adjoint itself and sends none towards the parameter, and
+    what it reads there."""
     program = study.plain
     below = downstream(program, [name], integers=True)
     receiving = {study.model.loss} | {tensor for _, tensor in study.sends}
@@ -43,6 +46,12 @@ def _stopper(study: Study, name: str) -> Equation | None:
             if source not in below or (equation.target, source) in study.sends:
                 continue
             if program.declared[source].kind is Kind.INT:  # read as an index: what made it has no slope
-                return program.defined.get(source, equation)
-            return equation
+                return _maker(study, source, below) or (equation, source)
+            return equation, source
     return None
+
+
+def _maker(study: Study, name: str, below: Set[str]) -> tuple[Equation, str] | None:
+    """The equation that makes a tensor of integers, and what of the path it reads."""
+    equation = study.plain.defined.get(name)
+    return None if equation is None else (equation, next(s for s in equation.sources if s in below))

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from functools import cached_property
 
+from sympy import Expr
+
+from nablac.algebra.rename import normal_form
 from nablac.errors import Place
-from nablac.ir.equation import Equation, Program
+from nablac.ir.equation import Program
+from nablac.ir.functions import accesses
+from nablac.ir.syntax import REDUCERS
 from nablac.ir.tensor import Kind, Role
+from nablac.ir.text import print_expression
 from nablac.lint.interval import Interval
 from nablac.lint.ranges import Ranges
 from nablac.pipeline import Compiled
@@ -35,6 +41,12 @@ class Study:
         return tuple(t.name for t in self.written.having(Role.PARAM))
 
     @cached_property
+    def batch(self) -> Expr | None:
+        """The extent that is the batch: ``n`` if an input starts with it, else the first name that starts one."""
+        first = [t.shape[0] for t in self.written.having(Role.INPUT) if t.shape and not t.shape[0].is_Integer]
+        return next((e for e in first if str(e) == "n"), first[0] if first else None)
+
+    @cached_property
     def active(self) -> Set[str]:
         """The real tensors that depend on a parameter."""
         return downstream(self.plain, self.parameters)
@@ -44,6 +56,11 @@ class Study:
         """(equation's target, tensor it reads) wherever the chain rule found a derivative."""
         terms = (term for terms in self.compiled.terms.values() for term in terms)
         return {(t.derivation.equation.target, t.derivation.access.tensor) for t in terms}
+
+    @cached_property
+    def sums(self) -> Mapping[tuple[object, ...], str]:
+        """Which tensor is a given sum, whatever its indices are called."""
+        return {normal_form(e): e.target for e in self.plain.equations if e.reduction and e.reduction.kind == "sum"}
 
     @cached_property
     def ranges(self) -> Ranges:
@@ -69,6 +86,18 @@ class Study:
             target = target.rpartition(".")[0]
         return target
 
+    def text(self, expression: Expr, program: Program) -> str:
+        """An expression as text, the sums that were lifted out of it written where they stood."""
+        text = print_expression(expression)
+        for access in accesses(expression):
+            definition = program.defined.get(access.tensor)
+            if definition is not None and definition.reduction is not None and _is_lifted(access.tensor):
+                places = dict(zip(definition.indices, access.indices, strict=True))
+                inside = self.text(definition.body.xreplace(places), program)
+                indices = ", ".join(map(str, definition.bound))
+                text = text.replace(print_expression(access), f"{definition.reduction.kind}[{indices}]({inside})")
+        return text
+
     @cached_property
     def _own(self) -> Set[str]:
         """Names of inputs, parameters, and of equations that stand for themselves."""
@@ -84,17 +113,16 @@ class Study:
         return equation.origin.where if equation is not None else None
 
 
+def _is_lifted(name: str) -> bool:
+    """Whether a reduction's name is the one it was given where it stood inside a formula: ``v.sum``, ``v.mean2``."""
+    _, _, last = name.rpartition(".")
+    return last != name and last.rstrip("0123456789") in REDUCERS
+
+
 def downstream(program: Program, names: Iterable[str], integers: bool = False) -> Set[str]:
     """The tensors that depend on some, themselves among them; those of integers only if asked for."""
     found = set(names)
     for equation in program.equations:
-        if found.intersection(equation.sources) and (
-            integers or program.declared[equation.target].kind is Kind.REAL
-        ):
+        if found.intersection(equation.sources) and (integers or program.declared[equation.target].kind is Kind.REAL):
             found.add(equation.target)
     return found
-
-
-def place_of(equation: Equation) -> Place | None:
-    """Where an equation was written."""
-    return equation.origin.where

@@ -63,10 +63,12 @@ def _apart(equation: Equation, taken: set[str]) -> list[Equation]:
     made: list[Equation] = []
     if outside != 1 and equation.indices:
         name = _fresh(equation.target, taken)
-        inner = replace(equation, target=name, body=Mul(*(g.factor for g in groups)))
-        made += _apart(inner, taken)
+        body = Mul(*(g.factor for g in groups))
+        left = tuple(i for i in equation.indices if body.has(i))  # what stands outside may be all that has an index
+        extents = tuple((i, e) for i, e in equation.extents if i in (*left, *equation.bound))
+        made += _apart(replace(equation, target=name, indices=left, body=body, extents=extents), taken)
         ranges = tuple((i, equation.ranges[i]) for i in equation.indices)
-        body, _ = rewrite(outside * Access(name, *equation.indices), ALL)
+        body, _ = rewrite(outside * Access(name, *left), ALL)
         return [*made, Equation(equation.target, equation.indices, body, ranges, None, equation.origin)]
     if all(group.indices <= groups[0].indices for group in groups):  # one loop over the widest: nothing to gain
         return [equation]

@@ -17,9 +17,10 @@ Leaves to the scheduler: common subterms inside one loop body.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from sympy import Expr, Function, Symbol, default_sort_key, exp, preorder_traversal
+from sympy import Basic, Expr, Function, Pow, S, Symbol, default_sort_key, exp, preorder_traversal
 
 from nablac.algebra.cost import TRANSCENDENTAL, weight
 from nablac.algebra.laws import TIDY
@@ -85,17 +86,28 @@ def _read_known(program: Program) -> Program:
 
 
 def _reading_from(equation: Equation, definition: Equation) -> Equation:
-    variables = frozenset(definition.indices)
     for node in list(preorder_traversal(equation.body)):
-        if type(node) is not type(definition.body):
-            continue
-        for bindings, rest in match(definition.body, node, variables):
-            if _fits(bindings, equation, definition):
-                element = Access(definition.target, *(bindings[i] for i in definition.indices))
-                put = element if rest is None else node.func(element, rest)
-                body, laws = rewrite(equation.body.xreplace({node: put}), TIDY)
+        for put in _readings(node, equation, definition):
+            body, laws = rewrite(equation.body.xreplace({node: put}), TIDY)
+            if weight(body) <= weight(equation.body):
                 return equation.with_body(body, LAW, *laws)
     return equation
+
+
+def _readings(node: Basic, equation: Equation, definition: Equation) -> Iterator[Expr]:
+    """A node of the equation's body with the definition's body, or another power of its base, read in it."""
+    if type(node) is not type(definition.body):
+        return
+    pattern, ratio = definition.body, S.One
+    if isinstance(node, Pow) and pattern.exp.is_Rational and node.exp.is_Rational and node.exp != pattern.exp:
+        ratio = node.exp / pattern.exp
+        if not ratio.is_Integer:
+            return
+        node, pattern = node.base, pattern.base
+    for bindings, rest in match(pattern, node, frozenset(definition.indices)):
+        if _fits(bindings, equation, definition) and (rest is None or ratio == 1):
+            element = Access(definition.target, *(bindings[i] for i in definition.indices)) ** ratio
+            yield element if rest is None else node.func(element, rest)
 
 
 def _fits(bindings: Bindings, equation: Equation, definition: Equation) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from nablac.report.boxes import Box
-from nablac.report.content import Entry, Gradient, Report, Step
+from nablac.report.content import Entry, Gradient, Report, Step, distinct_stages
 from nablac.report.latex import escape, latex, latex_rows, lines
 
 PREAMBLE = r"""\documentclass{article}
@@ -16,6 +16,7 @@ PREAMBLE = r"""\documentclass{article}
 \usepackage[margin=2cm]{geometry}
 \allowdisplaybreaks
 \setlength{\parindent}{0pt}
+\raggedright
 \begin{document}"""
 
 
@@ -25,8 +26,13 @@ def article(report: Report, steps: bool = False) -> str:
     parts = [f"% {about}", PREAMBLE, rf"\section*{{{escape(report.title or report.name)}}}", escape(about)]
     forward = [e for e in report.entries if e.kind == "forward"]
     parts += [_heading("Forward"), _equations(forward)]
+    if steps:
+        parts += _derivations(report.gradients)
     for gradient in report.gradients:
-        parts += _gradient(report, gradient, steps)
+        parts += [
+            _heading(f"Gradient with respect to {gradient.wrt}"),
+            _equations([report.entry(number) for number in gradient.numbers]),
+        ]
     costs = [(escape(c.title), f"${latex(c.formula)}$", f"{c.value:,} {escape(c.unit)}") for c in report.costs]
     parts += [_heading("Costs"), _table("p{4cm}p{8cm}r", costs)] if costs else []
     shown = {name for e in report.entries for name in (e.equation.target, *e.equation.sources)}
@@ -39,13 +45,13 @@ def article(report: Report, steps: bool = False) -> str:
     return "\n".join(parts)
 
 
-def _gradient(report: Report, gradient: Gradient, steps: bool) -> list[str]:
-    parts = [_heading(f"Gradient with respect to {gradient.wrt}")]
-    if steps:
-        for stage in gradient.stages:
-            parts.append(rf"\paragraph{{{escape(stage.adjoint)}}}")
-            parts += [_step(step) for step in stage.steps]
-    return [*parts, _equations([report.entry(number) for number in gradient.numbers])]
+def _derivations(gradients: Sequence[Gradient]) -> list[str]:
+    """Every stage once, in an order in which each follows what it reads."""
+    parts = [_heading("Derivations")]
+    for stage in distinct_stages(gradients):
+        parts.append(rf"\subsubsection*{{The adjoint of {escape(stage.of)}}}")
+        parts += [_step(step) for step in stage.steps]
+    return parts
 
 
 def _step(step: Step) -> str:

@@ -28,8 +28,8 @@ class Number:
 class Operator:
     """A sign between boxes, a key of the printers' tables.
 
-    ``+ - = * / < <= > >= == != and or not ,``, ``odot`` and ``oslash`` (elementwise times and over), ``T`` (transposed),
-    ``minus`` (a sign before a box), ``d`` and, before a word, ``d `` (a differential), ``''`` (a product of matrices).
+    ``+ - = * / < <= > >= == != and or not ,``, ``odot`` and ``oslash`` (elementwise times and over), ``T``,
+    ``minus`` (a sign before a box), ``d`` and, before a word, ``d `` (a differential); ``''`` is a product of matrices.
     ``*`` is the middle dot in plain text and a thin space elsewhere.
     """
 
@@ -163,7 +163,7 @@ def over(above: Box, below: Box) -> Box:
 def slashed(box: Box) -> Box:
     """A box with its simple fractions written with a slash, as in an exponent or in another fraction."""
     match box:
-        case Fraction(above, below) if _is_single(above) and _is_single(below):
+        case Fraction(above, below) if _is_product(above) and _is_single(below):
             return row(above, Operator("/"), below)
         case Row(parts):
             return row(*map(slashed, parts))
@@ -172,10 +172,23 @@ def slashed(box: Box) -> Box:
     return box
 
 
+def _is_product(box: Box) -> bool:
+    """Whether a box is a single one or several multiplied."""
+    parts = box.parts if isinstance(box, Row) else (box,)
+    return all(_is_single(p) or p == Operator("*") for p in parts)
+
+
 def _is_single(box: Box) -> bool:
     if isinstance(box, Script):
         return _is_single(box.base)
     return isinstance(box, Name | Number | Tensor | Element)
+
+
+def raised(base: Box, above: Box) -> Box:
+    """A box with an exponent, in brackets where something stands at that place already or a sign before it."""
+    symbol = base.tensor.symbol if isinstance(base, Element) else base.symbol if isinstance(base, Tensor) else base
+    taken = isinstance(symbol, Script) and symbol.above is not None
+    return Script(Fenced("(", base) if taken or isinstance(symbol, Row) else base, None, above)
 
 
 def is_tall(box: Box) -> bool:

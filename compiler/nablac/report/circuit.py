@@ -19,7 +19,7 @@ nothing above is ``1/x``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 
 from sympy import E, Expr, Function, Mul, S
@@ -184,10 +184,10 @@ def _number(number: Expr) -> str:
     return print_expression(number).replace("-", MINUS)
 
 
-def expressed(program: Program, name: str) -> Expr:
-    """A result of a circuit with every definition written out, down to inputs and parameters."""
+def expressed(program: Program, name: str, kept: Container[str] = ()) -> Expr:
+    """A result of a program of numbers with the definitions written out of all that is not kept."""
     found: dict[str, Expr] = {}
     for equation in program.equations:
-        known = {a: found[a.tensor] for a in equation.reads if a.tensor in found}
+        known = {a: found[a.tensor] for a in equation.reads if a.tensor in found and a.tensor not in kept}
         found[equation.target] = equation.body.xreplace(known)
     return found.get(name, Access(name))

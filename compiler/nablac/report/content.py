@@ -5,7 +5,7 @@ All of it is computed from the compiled program (``report/build``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sympy import Expr
@@ -93,6 +93,11 @@ class Gradient:
     numbers: tuple[int, ...]
     stages: tuple[Stage, ...]
     shared: tuple[str, ...]
+
+
+def distinct_stages(gradients: Iterable[Gradient]) -> tuple[Stage, ...]:
+    """The stages of several gradients, each once, in an order in which each follows what it reads."""
+    return tuple({stage.adjoint: stage for gradient in gradients for stage in gradient.stages}.values())
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from nablac.ir.equation import Equation, Program
 from nablac.ir.tensor import Kind, Role, Tensor
 from nablac.passes.contract import NOMINAL
 from nablac.pipeline import Compiled
-from nablac.plan.loops import Buffer, Number, Space
+from nablac.plan.loops import Buffer, Number, Schedule, Space
 from nablac.plan.memory import plan_memory
 from nablac.report import boxes
 from nablac.report.boxes import Box, Operator, Row
@@ -82,9 +82,9 @@ class Sum:
     @property
     def products(self) -> list[list[str]]:
         """The products as the words they are written with."""
-        return [
-            [*([str(c)] if c != 1 or not key else []), *map(str, key)] for key, c in self.terms.items() if c
-        ] or [["0"]]
+        return [[*([str(c)] if c != 1 or not key else []), *map(str, key)] for key, c in self.terms.items() if c] or [
+            ["0"]
+        ]
 
     @property
     def text(self) -> str:
@@ -128,22 +128,27 @@ def _symbols(equation: Equation) -> set[Symbol]:
 
 def costs(compiled: Compiled, sizes: Mapping[str, int] | None = None) -> tuple[Cost, ...]:
     """The rows of a step's costs; ``sizes`` gives each named extent its number, ``sizes_of`` unless given."""
-    return tuple(_Step(compiled, sizes).rows())
+    return tuple(StepCosts(compiled, sizes).rows())
 
 
 def layer_costs(compiled: Compiled, sizes: Mapping[str, int] | None = None) -> tuple[LayerCost, ...]:
     """The costs of each layer, in the order of the forward pass."""
-    return tuple(_Step(compiled, sizes).layers())
+    return tuple(StepCosts(compiled, sizes).layers())
 
 
-class _Step:
-    """One training step: loss and gradient, then the update."""
+class StepCosts:
+    """One training step, loss and gradient and then the update: who wants rows and layers both makes it once.
 
-    def __init__(self, compiled: Compiled, sizes: Mapping[str, int] | None) -> None:
+    ``schedule`` is that of the gradient program, if it is known already (``emit_code`` gives it).
+    """
+
+    def __init__(
+        self, compiled: Compiled, sizes: Mapping[str, int] | None = None, schedule: Schedule | None = None
+    ) -> None:
         self.compiled = compiled
         self.sizes = sizes_of(compiled) if sizes is None else sizes
         self.program, self.update = compiled.programs["gradient"], compiled.programs["update"]
-        self.schedule = scheduled("gradient", self.program, native_programs(compiled))
+        self.schedule = schedule or scheduled("gradient", self.program, native_programs(compiled))
         self.real = 4 if self.program.dtype == "float32" else 8
         needed = {compiled.model.loss}
         for equation in reversed(self.program.equations):
@@ -154,6 +159,7 @@ class _Step:
     # --- rows ---------------------------------------------------------------------------------------------------------
 
     def rows(self) -> list[Cost]:
+        """Operations, traffic and memory of the step."""
         count, byte = "operations", "bytes"
         parameters, saved = self.parameters(), self.saved()
         parts = {
@@ -254,6 +260,7 @@ class _Step:
     # --- layers -------------------------------------------------------------------------------------------------------
 
     def layers(self) -> list[LayerCost]:
+        """Every layer's share."""
         rows = _Rows(self.compiled.model.program)
         names = dict.fromkeys(map(rows.of, (*self.forward, *self.backward)))
         owner: dict[str, str] = {}

@@ -19,7 +19,6 @@ from nablac.report.article import article
 from nablac.report.content import Report, Sheet
 from nablac.report.dot import dot
 from nablac.report.graph import Graph
-from nablac.report.layout import layout
 from nablac.report.markdown import markdown
 from nablac.report.page import page
 from nablac.report.structure import structure
@@ -62,7 +61,7 @@ class Document:
     @cached_property
     def drawing(self) -> str:
         """The graph as SVG."""
-        return svg(layout(self.graph))
+        return svg(self.graph)
 
     @cached_property
     def whole(self) -> Report:

@@ -26,7 +26,12 @@ SHAPES = frozenset(
 )
 """The elements that a drawing may hold."""
 
-SMALLEST = 0.65
+DARK = re.compile(r"@media *\(prefers-color-scheme: *dark\)")
+
+NARROW = 420
+"""Pixels that a margin beside the text has room for."""
+
+SMALLEST = 0.75
 """How much a drawing may shrink before it scrolls."""
 
 REFERENCE = re.compile(r"url\(#([^)]+)\)")
@@ -34,10 +39,11 @@ REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing in the page, and the rules it needs in the page's style."""
+    """A drawing in the page, and the rules it needs in the page's style; ``shape`` is ``wide`` or ``tall``."""
 
     id: str
     title: str
+    shape: str
     svg: Markup
     style: str
 
@@ -50,7 +56,8 @@ def inlaid(id_: str, title: str, svg: str) -> Figure:
         for child in parent.findall(f"{SVG}style"):
             parent.remove(child)
     root.attrib.pop("style", None)
-    rules.append(_size(id_, root))
+    width, height = (float(root.attrib[key].removesuffix("px")) for key in ("width", "height"))
+    rules.append(_size(id_, width))
     for element in root.iter():
         _mend(element, id_)
     root.set("id", f"{id_}-svg")
@@ -58,18 +65,18 @@ def inlaid(id_: str, title: str, svg: str) -> Figure:
     root.attrib.pop("aria-labelledby", None)
     root.set("aria-label", title)
     ElementTree.register_namespace("", SPACE)
-    return Figure(id_, title, Markup(ElementTree.tostring(root, encoding="unicode")), "".join(rules))
+    shape = "wide" if width > height and width > NARROW else "tall"
+    return Figure(id_, title, shape, Markup(ElementTree.tostring(root, encoding="unicode")), "".join(rules))
 
 
-def _size(id_: str, root: Element) -> str:
+def _size(id_: str, width: float) -> str:
     """As wide as the panel, but never so small that its words cannot be read, nor larger than it was drawn."""
-    width = float(root.attrib["width"].removesuffix("px"))
     return f"#{id_}-svg{{width:100%;height:auto;max-width:{width:.0f}px;min-width:{SMALLEST * width:.0f}px}}\n"
 
 
 def _rules(style: Element) -> str:
-    """Rules that can neither end the style element that they are put into nor fetch anything."""
-    rules = "".join(style.itertext())
+    """Rules that can neither end the style element that they are put into nor fetch anything; on paper all is light."""
+    rules = DARK.sub("@media screen and (prefers-color-scheme:dark)", "".join(style.itertext()))
     if "<" in rules or "url(" in rules or "@import" in rules:
         raise InternalError("a drawing's style holds more than rules")
     return rules

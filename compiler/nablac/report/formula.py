@@ -33,6 +33,7 @@ from nablac.report.boxes import (
     is_tall,
     joined,
     over,
+    raised,
     row,
     slashed,
 )
@@ -144,7 +145,7 @@ class _Builder:
         if isinstance(node, Symbol):
             return symbol_box(node), ATOM
         if isinstance(node, Delta):
-            a, b = sorted(node.args, key=lambda x: x.has(IntAccess))
+            a, b = sorted(node.args, key=lambda x: (not isinstance(x, Symbol), x.has(IntAccess)))
             return Fenced("[", row(self.box(a, ADD), Operator("=="), self.box(b, ADD))), ATOM
         if isinstance(node, Where):
             return self._choice(node), ATOM
@@ -202,7 +203,7 @@ class _Builder:
             return Root(self.box(base, LOOSE)), ATOM
         if exponent.is_Rational and exponent.is_negative:
             return over(Number("1"), self.box(1 / node, LOOSE)), MUL
-        return Script(self.box(base, ATOM), None, slashed(self.box(exponent, LOOSE))), POW
+        return raised(self.box(base, ATOM), slashed(self.box(exponent, LOOSE))), POW
 
     def _exponential(self, exponent: Expr) -> Bound:
         """e with a short exponent, else the word."""
@@ -226,6 +227,10 @@ class _Builder:
             return row(self.box(node.lhs, ADD), Operator(relation_of(node)), self.box(node.rhs, ADD))
         if isinstance(node, sympy.Not):
             return row(Operator("not"), self.box(node.args[0], ATOM))
+        if between := _between(node):
+            low, middle, high = between
+            ends = (self.box(low.rhs, ADD), Operator("<" if low.rel_op == ">" else "<="))
+            return row(*ends, self.box(middle, ADD), Operator(high.rel_op), self.box(high.rhs, ADD))
         sign = "and" if isinstance(node, sympy.And) else "or"
         parts = sorted(node.args, key=default_sort_key)
         return joined(sign, [self.box(p, LOOSE if p.is_Relational else ATOM) for p in parts])
@@ -240,6 +245,16 @@ class _Builder:
         if name == "exprel":
             return Call(Script(Name(name), arguments[1]), arguments[:1]), ATOM
         return Call(function_name(name, self.notation), arguments), ATOM
+
+
+def _between(node: Any) -> tuple[Any, Expr, Any] | None:
+    """The two sides of ``low <= x and x < high``, and x."""
+    if not isinstance(node, sympy.And) or len(node.args) != 2 or not all(a.is_Relational for a in node.args):
+        return None
+    low, high = sorted(node.args, key=lambda a: a.rel_op in ("<", "<="))
+    if low.lhs == high.lhs and low.rel_op in (">", ">=") and high.rel_op in ("<", "<="):
+        return low, low.lhs, high
+    return None
 
 
 def relation_of(node: Any) -> str:

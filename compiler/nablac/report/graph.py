@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nablac.frontend.model import Model
-from nablac.ir.equation import Equation, Program
+from nablac.ir.equation import Equation
 from nablac.ir.tensor import Kind, Role, Tensor
 from nablac.report.circuit import explode, is_circuit
 
@@ -17,7 +17,8 @@ class Node:
 
     ``name`` is the tensor whose value leaves it, ``tensors`` all that it stands for (results and parameters).
     ``kind`` is ``input``, ``param``, ``layer``, ``loss``, ``metric`` or ``operation``.  ``value`` and ``gradient`` are
-    texts, set where the graph is annotated with values.
+    texts, set where the graph is annotated with values; a ``wired`` node is one number, and has them on the edge that
+    leaves it.
     """
 
     name: str
@@ -27,6 +28,12 @@ class Node:
     tensors: tuple[str, ...] = ()
     value: str | None = None
     gradient: str | None = None
+    wired: bool = False
+
+    @property
+    def labels(self) -> tuple[tuple[str, str], ...]:
+        """The texts that there are, each with its name."""
+        return tuple((n, t) for n, t in (("value", self.value), ("gradient", self.gradient)) if t is not None)
 
 
 @dataclass(frozen=True)
@@ -71,10 +78,11 @@ def _operations(model: Model) -> Graph:
     for equation in program.equations:
         for name in equation.sources:
             if name in leaves:
-                nodes.append(Node(name, name, leaves.pop(name).role.value, (), (name,)))
+                nodes.append(Node(name, name, leaves.pop(name).role.value, (), (name,), wired=True))
             edges.append(Edge(name, equation.target))
-        named = (equation.target,) if equation.target in model.program.declared else ()
-        nodes.append(Node(equation.target, exploded.operations[equation.target], "operation", named, (equation.target,)))
+        name = equation.target
+        named = (name,) if name in model.program.declared else ()
+        nodes.append(Node(name, exploded.operations[name], "operation", named, (name,), wired=True))
     return Graph(model.name, tuple(nodes), tuple(edges), "right")
 
 

@@ -50,7 +50,7 @@ def inspection(
     report = build_report(compiled, source, __version__, wrt=asked.wrt, spec=_spec(compiled))
     graph, sheets, figures = model_graph(model), list(report.sheets), []
     if asked.at is not None or asked.differences or asked.taylor:
-        point = read_point(asked.at or "random", model, start, asked.seed)
+        point = read_point(asked.at, model, start, asked.seed)
         values = evaluate(model, point)
         graph = annotate(graph, values)
         sheets.append(values_sheet(values))

@@ -31,7 +31,8 @@ from nablac.report.formula import expression_form, index_form
 from nablac.report.notation import LETTERS, Notation
 
 SIGNS = {
-    "": r" \, ", "/": "/", "*": r" \, ", ",": ",", "d": r"\mathrm{d}", "d ": r"\mathrm{d}\,", "T": r"\top", "not": r"\neg ",
+    "": r" \, ", "/": "/",
+    "*": r" \, ", ",": ",", "d": r"\mathrm{d}", "d ": r"\mathrm{d}\,", "T": r"\top", "not": r"\neg ",
     "minus": "-", "+": " + ", "-": " - ", "=": " = ", "odot": r" \odot ", "oslash": r" \oslash ", "and": r" \land ",
     "or": r" \lor ", "<": " < ", ">": " > ", "<=": r" \le ", ">=": r" \ge ", "==": " = ", "!=": r" \ne ",
 }  # fmt: skip
@@ -41,12 +42,15 @@ REDUCTIONS = {
 }  # fmt: skip
 FENCES = {"(": ("(", ")"), "[": ("[", "]"), "|": ("|", "|"), "||": (r"\|", r"\|"), "floor": (r"\lfloor", r"\rfloor")}
 KNOWN_WORDS = frozenset("log exp sin cos tan tanh sinh cosh max min arcsin arccos arctan".split())
-COMMANDS = {letter: f"\\{word}" for word, letter in LETTERS.items()} | {"ο": "o", "𝟏": r"\mathbf{1}", "π": r"\pi"}
+COMMANDS = {letter: f"\\{word}" for word, letter in LETTERS.items()} | {
+    "∂": r"\partial ",
+    "𝟏": r"\mathbf{1}",
+}
 
 LINE = 74
 """How many letters a line of the document holds beside the equation's number."""
 
-BREAKS = ("+", "-", "odot", "*", "=")
+BREAKS = ("+", "-", "odot", "*")
 
 
 def latex(box: Box) -> str:
@@ -71,7 +75,7 @@ def latex(box: Box) -> str:
         case Fraction(above, below):
             return rf"\frac{{{latex(above)}}}{{{latex(below)}}}"
         case Script(base, below, above):
-            return _script(latex(base), isinstance(_bare(base), Script), below, above)
+            return _script(base, below, above)
         case Big(kind, indices, body):
             return f"{_sign(kind, indices)} {latex(body)}"
         case Root(inside):
@@ -99,12 +103,12 @@ def escape(text: str) -> str:
     return re.sub(r"[\\^~_&%#${}]", lambda m: special.get(m[0], "\\" + m[0]), text)
 
 
-def _bare(box: Box) -> Box:
-    return box.symbol if isinstance(box, Tensor) else box
-
-
-def _script(base: str, is_script: bool, below: Box | None, above: Box | None) -> str:
-    text = f"{{{base}}}" if is_script else base
+def _script(base: Box, below: Box | None, above: Box | None) -> str:
+    """Scripts at a base; what stands above a symbol that has a subscript stands over it."""
+    symbol = base.symbol if isinstance(base, Tensor) else base
+    if isinstance(symbol, Script) and symbol.above is None and below is None:
+        base, below = symbol.base, symbol.below
+    text = f"{{{latex(base)}}}" if isinstance(base, Script) else latex(base)
     text += f"_{{{latex(below)}}}" if below is not None else ""
     return text + (f"^{{{latex(above)}}}" if above is not None else "")
 
@@ -112,7 +116,7 @@ def _script(base: str, is_script: bool, below: Box | None, above: Box | None) ->
 def _element(symbol: Box, indices: Sequence[Box]) -> str:
     """Indices below a plain symbol, below the layer's name if it stands above, else below the symbol in brackets."""
     below = ",".join(map(latex, indices))
-    if isinstance(symbol, Script) and symbol.below is None and symbol.above is not None:
+    if isinstance(symbol, Script) and isinstance(symbol.base, Name) and not symbol.below and symbol.above:
         return rf"{latex(symbol.base)}_{{{below}}}^{{{latex(symbol.above)}}}"
     return f"{latex(symbol) if isinstance(symbol, Name) else f'({latex(symbol)})'}_{{{below}}}"
 
@@ -169,7 +173,13 @@ def lines(box: Box, width: float = LINE) -> list[str]:
                 found[-1], rest = found[-1][:place], found[-1][place:]
                 found.append(rest)
     texts = [_fitted(one, width) for one in found]
-    return [texts[0].replace(" = ", " &= ", 1), *(rf"&\qquad {text.lstrip()}" for text in texts[1:])]
+    return [texts[0].replace(" = ", " &= ", 1), *(rf"&\qquad {_continued(text)}" for text in texts[1:])]
+
+
+def _continued(text: str) -> str:
+    """A later line; a product that goes on there says so."""
+    text = text.lstrip()
+    return rf"\cdot {text[2:].lstrip()}" if text.startswith(r"\,") else text
 
 
 def _fitted(pieces: Sequence[_Piece], width: float) -> str:
@@ -199,9 +209,7 @@ def _pieces(box: Box, depth: int) -> list[_Piece]:
             found: list[_Piece] = []
             for part in parts:
                 if isinstance(part, Operator) and part.text in BREAKS and found:
-                    level = depth + {"+": 0, "-": 0, "=": 0}.get(part.text, 0.5)
-                    text = r"\cdot " if part.text == "*" else SIGNS[part.text]
-                    found.append(_Piece(SIGNS[part.text] if part.text != "*" else text, 2, int(2 * level)))
+                    found.append(_Piece(SIGNS[part.text], 2.0, 2 * depth + (part.text not in ("+", "-"))))
                 else:
                     found += _pieces(part, depth)
             return found

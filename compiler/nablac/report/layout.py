@@ -7,6 +7,7 @@ whatever unit ``measure`` speaks, pixels or characters.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ from nablac.report.graph import Edge, Graph, Node
 SWEEPS = 12
 STRAIGHT = 8.0
 """How much more a bend in a long edge costs than a node that stands off its neighbours' middle."""
+LOOSE = 0.001
+"""How little it costs to move what has no neighbours."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,20 @@ class Size:
 
 @dataclass(frozen=True)
 class Spacing:
-    """Free space between neighbours of a rank, between ranks, and between the ends of edges at one node."""
+    """Free space between neighbours of a rank, between ranks, and between the ends of edges at one node.
+
+    ``wider`` adds to the space behind a rank, by its number.  On a ``grid`` all places are whole; an edge takes one.
+    """
 
     across: float
     along: float
     port: float
-    grid: bool = False  # whole numbers only
+    wider: Mapping[int, float] = field(default_factory=dict)
+    grid: bool = False
+
+    def behind(self, rank: int) -> float:
+        """The space between a rank and the next."""
+        return self.along + self.wider.get(rank, 0.0)
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,7 @@ class Placed:
     boxes: Mapping[str, Box]
     routes: Mapping[Edge, tuple[tuple[float, float], ...]]
     ranks: tuple[tuple[str, ...], ...]
+    starts: tuple[float, ...]  # where each rank begins, along the flow
     width: float
     height: float
 
@@ -83,13 +95,14 @@ def layout(
     links = [(number[e.source], number[e.target]) for e in graph.edges]
     ranks = _ranks(len(names), links)
     vertices = [_Vertex(measure(node), ranks[i]) for i, node in enumerate(graph.nodes)]
-    chains = [_chain(vertices, source, target) for source, target in links]
+    thin = 1.0 if spacing.grid else 0.0
+    chains = [_chain(vertices, source, target, thin) for source, target in links]
     rows = _ordered(vertices)
     _place(vertices, rows, spacing)
     start = _starts(vertices, rows, spacing)
     rights = (direction or graph.direction) == "right"
     boxes = {}
-    for name, vertex in zip(names, vertices, strict=True):
+    for name, vertex in zip(names, vertices, strict=False):  # waypoints come after the nodes
         x, y = vertex.at - vertex.size.across / 2, start[vertex.rank]
         if rights:
             boxes[name] = Box(y, x, vertex.size.along, vertex.size.across)
@@ -105,6 +118,7 @@ def layout(
         boxes,
         routes,
         tuple(tuple(names[v] for v in row if v < len(names)) for row in rows),
+        tuple(start),
         max((b.x + b.width for b in boxes.values()), default=0.0),
         max((b.y + b.height for b in boxes.values()), default=0.0),
     )
@@ -122,11 +136,11 @@ def _ranks(count: int, links: Sequence[tuple[int, int]]) -> list[int]:
     return ranks
 
 
-def _chain(vertices: list[_Vertex], source: int, target: int) -> list[int]:
+def _chain(vertices: list[_Vertex], source: int, target: int, thin: float) -> list[int]:
     """The vertices that an edge runs through, waypoints made where it crosses ranks."""
     chain = [source]
     for rank in range(vertices[source].rank + 1, vertices[target].rank):
-        vertices.append(_Vertex(Size(0.0, 0.0), rank, waypoint=True))
+        vertices.append(_Vertex(Size(thin, 0.0), rank, waypoint=True))
         chain.append(len(vertices) - 1)
     chain.append(target)
     for a, b in zip(chain, chain[1:], strict=False):
@@ -192,19 +206,22 @@ def _place(vertices: list[_Vertex], rows: list[list[int]], spacing: Spacing) -> 
         for v in row:
             vertices[v].at = at + vertices[v].size.across / 2
             at += vertices[v].size.across + spacing.across
-    for sweep in range(2 * SWEEPS):
-        for row in rows if sweep % 2 == 0 else reversed(rows):
-            _settle(vertices, row, spacing, down=sweep % 2 == 0)
+    for sweep in range(3 * SWEEPS):
+        down, both = sweep % 2 == 0, sweep >= 2 * SWEEPS
+        for row in rows if down else reversed(rows):
+            _settle(vertices, row, spacing, above=down or both, below=not down or both)
+    for row in rows:  # at last what hangs on one thing alone stands straight below it
+        _settle(vertices, row, spacing, above=True, below=False)
     left = min((v.at - v.size.across / 2 for v in vertices), default=0.0)
     for row in rows:
         for v in row:
             vertex = vertices[v]
             vertex.at -= left
             if spacing.grid:
-                vertex.at = round(vertex.at - vertex.size.across / 2) + vertex.size.across / 2
+                vertex.at = math.floor(vertex.at - vertex.size.across / 2 + 0.5) + vertex.size.across / 2
 
 
-def _settle(vertices: list[_Vertex], row: list[int], spacing: Spacing, down: bool) -> None:
+def _settle(vertices: list[_Vertex], row: list[int], spacing: Spacing, above: bool, below: bool) -> None:
     """Move a rank as near as its order allows to where its neighbours stand, in least squares.
 
     The distances from one to the next are subtracted, so that keeping them is being in order; then wherever two are out
@@ -216,11 +233,11 @@ def _settle(vertices: list[_Vertex], row: list[int], spacing: Spacing, down: boo
         vertex = vertices[v]
         if place:
             offset += (vertices[row[place - 1]].size.across + vertex.size.across) / 2 + spacing.across
-        neighbours = vertex.above if down else vertex.below
-        straight = vertex.waypoint and all(vertices[w].waypoint for w in neighbours)
+        neighbours = (vertex.above if above else []) + (vertex.below if below else [])
+        straight = vertex.waypoint and any(vertices[w].waypoint for w in neighbours)
         offsets.append(offset)
         wanted.append(_mean([vertices[w].at for w in neighbours], vertex.at) - offset)
-        weights.append(STRAIGHT if straight else 1.0 if neighbours else 0.1)
+        weights.append(STRAIGHT if straight else 1.0 if neighbours else LOOSE)
     pools: list[list[float]] = []
     for want, weight in zip(wanted, weights, strict=True):
         pools.append([want * weight, weight, 1.0])
@@ -238,9 +255,9 @@ def _settle(vertices: list[_Vertex], row: list[int], spacing: Spacing, down: boo
 def _starts(vertices: list[_Vertex], rows: list[list[int]], spacing: Spacing) -> list[float]:
     """Where each rank begins along the flow."""
     starts, at = [], 0.0
-    for row in rows:
+    for rank, row in enumerate(rows):
         starts.append(at)
-        at += max((vertices[v].size.along for v in row), default=0.0) + spacing.along
+        at += max((vertices[v].size.along for v in row), default=0.0) + spacing.behind(rank)
     return [*starts, at]
 
 
@@ -250,9 +267,7 @@ def _ports(vertices: list[_Vertex], chains: list[list[int]], spacing: Spacing) -
     for target in {c[-1] for c in chains}:
         arriving = [i for i, c in enumerate(chains) if c[-1] == target]
         arriving.sort(key=lambda i: vertices[chains[i][-2]].at)
-        room = vertices[target].size.across - spacing.port
-        step = min(spacing.port, room / max(len(arriving) - 1, 1))
-        step = max(1.0, step // 1) if spacing.grid else step
+        step = min(spacing.port, vertices[target].size.across / max(len(arriving), 1))
         for place, i in enumerate(arriving):
             ports[i] = vertices[target].at + (place - (len(arriving) - 1) / 2) * step
     return ports
@@ -263,9 +278,12 @@ def _points(
 ) -> list[tuple[float, float]]:
     """From the source's end to the target's beginning: straight through each rank, aslant only between ranks."""
     first, last = vertices[chain[0]], vertices[chain[-1]]
-    points = [(first.at, start[first.rank] + first.size.along), (first.at, start[first.rank + 1] - spacing.along)]
+
+    def end(vertex: _Vertex) -> tuple[float, float]:
+        return vertex.at, start[vertex.rank + 1] - spacing.behind(vertex.rank)
+
+    points = [(first.at, start[first.rank] + first.size.along), end(first)]
     for v in chain[1:-1]:
-        vertex = vertices[v]
-        points += [(vertex.at, start[vertex.rank]), (vertex.at, start[vertex.rank + 1] - spacing.along)]
+        points += [(vertices[v].at, start[vertices[v].rank]), end(vertices[v])]
     points.append((port, start[last.rank]))
     return points if points[0] != points[1] else points[1:]

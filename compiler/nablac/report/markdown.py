@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from nablac.report.content import Entry, Gradient, Report, Step
+from nablac.report.content import Entry, Gradient, Report, Step, distinct_stages
 from nablac.report.latex import latex
 
 
@@ -12,8 +12,12 @@ def markdown(report: Report, steps: bool = False) -> str:
     """The whole report; ``steps`` adds the derivations."""
     parts = [f"# {_plain(report.name)}", _plain(report.title) if report.title else ""]
     parts += ["## Forward", *_entries(e for e in report.entries if e.kind == "forward")]
+    if steps:
+        parts.append("## Derivations")
+        for stage in distinct_stages(report.gradients):
+            parts += [f"### The adjoint of `{stage.of}`", *(_step(number, s) for number, s in enumerate(stage.steps, 1))]
     for gradient in report.gradients:
-        parts += _gradient(report, gradient, steps)
+        parts += _gradient(report, gradient)
     parts += ["## Costs", _table(("", "formula", "at the sizes"), _costs(report))]
     if report.warnings:
         rows = [(w.subject, str(w.where or ""), w.remedy) for w in report.warnings]
@@ -23,13 +27,10 @@ def markdown(report: Report, steps: bool = False) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _gradient(report: Report, gradient: Gradient, steps: bool) -> list[str]:
-    parts = [f"## Gradient with respect to `{gradient.wrt}`"]
-    parts.append("The chain: " + " → ".join(f"`{name}`" for name in gradient.path))
-    if steps:
-        for stage in gradient.stages:
-            parts += [f"### `{stage.adjoint}`", *(_step(number, s) for number, s in enumerate(stage.steps, 1))]
-    return parts + list(_entries(report.entry(number) for number in gradient.numbers))
+def _gradient(report: Report, gradient: Gradient) -> list[str]:
+    chain = " → ".join(f"`{name}`" for name in gradient.path)
+    entries = _entries(report.entry(number) for number in gradient.numbers)
+    return [f"## Gradient with respect to `{gradient.wrt}`", f"The chain: {chain}", *entries]
 
 
 def _entries(entries: Iterable[Entry]) -> Iterable[str]:

@@ -27,6 +27,7 @@ from nablac.report.boxes import (
     Tensor,
     is_tall,
 )
+from nablac.report.plain import FENCES
 
 THIN = '<mo lspace="0.17em" rspace="0">\u2062</mo>'
 SIGNS = {
@@ -40,7 +41,6 @@ SIGNS = {
 }  # fmt: skip
 REDUCTIONS = {"sum": "∑", "prod": "∏"}
 WORDS = {"argmax": "arg max", "argmin": "arg min"}
-FENCES = {"(": "()", "[": "[]", "|": "||", "||": "‖‖", "floor": "⌊⌋"}
 
 
 def mathml(box: Box, display: bool = False) -> str:
@@ -61,20 +61,23 @@ def _one(box: Box) -> str:
 def _markup(box: Box) -> str:
     match box:
         case Name(text):
-            upright = ' mathvariant="normal"' if text == "e" else ""
-            return f"<mi{upright}>{escape(text)}</mi>"
+            return f"<mi>{escape(text)}</mi>"
         case Number(text):
             return f"<mn>{escape(text.replace('-', '−'))}</mn>"
         case Operator(text):
             return SIGNS[text]
         case Row(parts):
             return "".join(map(_markup, parts))
-        case Tensor(name, symbol, kind):
-            return f'<mrow class="tensor {escape(kind)}" data-name="{escape(name)}">{_markup(symbol)}</mrow>'
+        case Tensor():
+            return f"{_opening(box)}{_markup(box.symbol)}</mrow>"
         case Element(tensor, indices):
-            return _element(tensor, indices)
+            return _element(tensor, indices, None)
         case Fraction(above, below):
             return f"<mfrac>{_one(above)}{_one(below)}</mfrac>"
+        case Script(Tensor(_, Script(base, lower, None)) as tensor, None, above):
+            return _script(f"{_opening(tensor)}{_one(base)}</mrow>", lower, above)
+        case Script(Element(tensor, indices), None, above) if not isinstance(tensor.symbol, Script):
+            return _element(tensor, indices, above)
         case Script(base, below, above):
             return _script(_one(base), below, above)
         case Big(kind, indices, body):
@@ -85,13 +88,17 @@ def _markup(box: Box) -> str:
             return _fenced(fence, inside)
         case Call(function, arguments):
             grows = any(map(is_tall, arguments))
-            inside = "<mo>,</mo>".join(map(_markup, arguments))
-            return f"{_one(function)}<mo>\u2061</mo>{_bracket('(', True, grows)}{inside}{_bracket(')', False, grows)}"
+            text = "<mo>,</mo>".join(map(_markup, arguments))
+            return f"{_one(function)}<mo>\u2061</mo>{_bracket('(', True, grows)}{text}{_bracket(')', False, grows)}"
         case Cases(rows):
             return _cases(rows)
         case Overline(inside):
             return f'<mover accent="true">{_one(inside)}<mo>‾</mo></mover>'
     raise TypeError(f"no MathML for {type(box).__name__}")
+
+
+def _opening(tensor: Tensor) -> str:
+    return f'<mrow class="tensor {escape(tensor.kind)}" data-name="{escape(tensor.name)}">'
 
 
 def _script(base: str, below: Box | None, above: Box | None) -> str:
@@ -102,15 +109,15 @@ def _script(base: str, below: Box | None, above: Box | None) -> str:
     return f"<msup>{base}{_one(above)}</msup>" if above is not None else base
 
 
-def _element(tensor: Tensor, indices: Sequence[Box]) -> str:
+def _element(tensor: Tensor, indices: Sequence[Box], above: Box | None) -> str:
     """Indices below a plain symbol, below the layer's name if it stands above, else below the symbol in brackets."""
     below = f"<mrow>{'<mo>,</mo>'.join(map(_markup, indices))}</mrow>"
-    head = f'<mrow class="tensor {escape(tensor.kind)}" data-name="{escape(tensor.name)}">'
-    symbol = tensor.symbol
-    if isinstance(symbol, Script) and symbol.below is None and symbol.above is not None:
+    head, symbol = _opening(tensor), tensor.symbol
+    if isinstance(symbol, Script) and isinstance(symbol.base, Name) and not symbol.below and symbol.above:
         return f"<msubsup>{head}{_one(symbol.base)}</mrow>{below}{_one(symbol.above)}</msubsup>"
     inner = _one(symbol) if isinstance(symbol, Name) else _fenced("(", symbol)
-    return f"<msub>{head}{inner}</mrow>{below}</msub>"
+    base = f"{head}{inner}</mrow>"
+    return f"<msub>{base}{below}</msub>" if above is None else f"<msubsup>{base}{below}{_one(above)}</msubsup>"
 
 
 def _big(kind: str, indices: Sequence[Box]) -> str:
@@ -137,6 +144,6 @@ def _cases(rows: Sequence[tuple[Box, Box | None]]) -> str:
     left = 'style="text-align:left" columnalign="left"'
     lines = ""
     for value, condition in rows:
-        says = "<mtext>otherwise</mtext>" if condition is None else f"<mtext>if </mtext>{_markup(condition)}"
+        says = "<mtext>otherwise</mtext>" if condition is None else f"<mtext>if\u00a0</mtext>{_markup(condition)}"
         lines += f"<mtr><mtd {left}>{_markup(value)}</mtd><mtd {left}>{says}</mtd></mtr>"
     return f'<mrow><mo form="prefix" fence="true" stretchy="true">{{</mo><mtable>{lines}</mtable></mrow>'

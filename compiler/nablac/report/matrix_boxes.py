@@ -23,9 +23,9 @@ from nablac.report.boxes import (
     Root,
     Row,
     Script,
-    Tensor,
     joined,
     over,
+    raised,
     row,
 )
 from nablac.report.formula import expression_form, function_name
@@ -98,6 +98,8 @@ class _Writer:
         """Scalars before the matrix; over a line where it is divided."""
         above = list(tree.above)
         minus = bool(above) and above[0] == Value(S.NegativeOne)
+        if Value(S.Zero) in above:
+            return Number("0"), ATOM
         factors = above[minus:]
         of_one = isinstance(tree.of, Value) and tree.of.value == 1
         shown = [*factors, *([] if of_one and factors else [tree.of])]
@@ -114,10 +116,11 @@ class _Writer:
         if len(factors) == 1:
             return self.box(factors[0], least)
         *scalars, last = factors
-        return joined("*", [*(self.box(s, MUL) for s in scalars), self.box(last, ELEMENTWISE)])
+        before = [self.box(s, ATOM if isinstance(s, Product) else MUL) for s in scalars]
+        return joined("*", [*before, self.box(last, ELEMENTWISE)])
 
     def hadamard(self, tree: Hadamard) -> Bound:
-        above = [self.box(f, ATOM) for f in tree.above]
+        above = [self.box(f, ATOM) for f in sorted(tree.above, key=_reading_order)]
         below = [self.box(f, ATOM) for f in tree.below]
         if all(is_scalar(f) for f in (*tree.above, *tree.below)):
             top = joined("*", above) if above else Number("1")
@@ -185,15 +188,9 @@ class _Writer:
         return Call(Name(name), (self.box(tree.of, LOOSE),)), ATOM
 
 
-def raised(base: Box, above: Box) -> Box:
-    """A box with an exponent: beside the subscript of a symbol that has one, behind brackets if one stands there."""
-    if isinstance(base, Script) and base.above is not None:
-        return Script(Fenced("(", base), None, above)
-    if isinstance(base, Tensor) and isinstance(base.symbol, Script) and base.symbol.above is not None:
-        return Script(Fenced("(", base), None, above)
-    if isinstance(base, Tensor) and isinstance(base.symbol, Row):
-        return Script(Fenced("(", base), None, above)
-    return Script(base, None, above)
+def _reading_order(factor: Tree) -> int:
+    """Conditions first, then what products bring: (δ W) ⊙ a ⊙ (1 - a)."""
+    return 0 if isinstance(factor, Indicator) else 1 if isinstance(factor, Product) else 2
 
 
 TABLE: dict[type, Callable[[_Writer, Any], Bound]] = {

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sympy import Expr, Integer
+from sympy import Expr, Integer, Mul
 
 from nablac.ir.text import decimal
 
@@ -275,12 +275,14 @@ def product(*factors: Tree) -> Tree:
 
 
 def scaled(above: Sequence[Tree], of: Tree, below: Sequence[Tree] = ()) -> Tree:
-    """Scalars times a tree over scalars, without factors of 1; a fraction among them is parted."""
+    """Scalars times a tree over scalars: a sign, one number, the rest; without factors of 1, fractions parted."""
     if isinstance(of, Scaled):
         above, below, of = [*above, *of.above], [*below, *of.below], of.of
-    parted = [_parted(a) for a in above]
-    kept = tuple(a for a, _ in parted if a != Value(ONE))
-    below = [*(b for _, b in parted), *below]
+    number, divisor = _parted([a.value for a in above if isinstance(a, Value)])
+    others = [a for a in above if not isinstance(a, Value)]
+    sign, number = (-ONE, -number) if number.could_extract_minus_sign() else (ONE, number)
+    kept = tuple(a for a in (Value(sign), Value(number), *others) if a != Value(ONE))
+    below = [Value(divisor), *below]
     divisors = tuple(b for b in below if b != Value(ONE))
     if isinstance(of, Value) and of.value == ONE and kept:
         *first, of = kept
@@ -288,12 +290,15 @@ def scaled(above: Sequence[Tree], of: Tree, below: Sequence[Tree] = ()) -> Tree:
     return Scaled(kept, of, divisors) if kept or divisors else of
 
 
-def _parted(scalar: Tree) -> tuple[Tree, Tree]:
-    """A number as what stands above and below its line; decimals stay whole."""
-    if not isinstance(scalar, Value) or decimal(scalar.value) is not None:
-        return scalar, Value(ONE)
-    above, below = scalar.value.as_numer_denom()
-    return Value(above), Value(below)
+def _parted(numbers: Sequence[Expr]) -> tuple[Expr, Expr]:
+    """A product of numbers as what stands above and below its line; decimals stay whole."""
+    whole = Mul(*numbers)
+    coefficient, rest = whole.as_coeff_Mul()
+    if decimal(abs(coefficient)) is not None:
+        above, below = rest.as_numer_denom()
+        return coefficient * above, below
+    above, below = whole.as_numer_denom()
+    return above, below
 
 
 def hadamard(above: Sequence[Tree], below: Sequence[Tree] = ()) -> Tree:
@@ -312,6 +317,16 @@ def hadamard(above: Sequence[Tree], below: Sequence[Tree] = ()) -> Tree:
     return scaled(outer, Hadamard(tuple(flat), tuple(below)), under)
 
 
+def total(terms: Sequence[tuple[bool, Tree]]) -> Tree:
+    """A sum; the sign of a scaled term is the term's."""
+    signed: list[tuple[bool, Tree]] = []
+    for minus, term in terms:
+        if isinstance(term, Scaled) and term.above[:1] == (Value(-ONE),):
+            minus, term = not minus, scaled(term.above[1:], term.of, term.below)
+        signed.append((minus, term))
+    return Sum(tuple(signed))
+
+
 def replaced(tree: Tree, leaves: Mapping[str, Tree]) -> Tree:
     """The tree with other trees for some of its leaves."""
 
@@ -327,14 +342,16 @@ def replaced(tree: Tree, leaves: Mapping[str, Tree]) -> Tree:
         Product: lambda t: product(*all_of(t.factors)),
         Scaled: lambda t: scaled(all_of(t.above), go(t.of), all_of(t.below)),
         Hadamard: lambda t: hadamard(all_of(t.above), all_of(t.below)),
-        Sum: lambda t: Sum(tuple((minus, go(x)) for minus, x in t.terms)),
+        Sum: lambda t: total([(minus, go(x)) for minus, x in t.terms]),
         Apply: lambda t: replace(t, arguments=all_of(t.arguments)),
         Indicator: lambda t: replace(t, parts=all_of(t.parts)),
     }
     maker = makers.get(type(tree))
     if maker is not None:
         return maker(tree)
-    return replace(tree, of=go(tree.of)) if hasattr(tree, "of") else tree
+    if isinstance(tree, Power | Diagonal | DiagonalOf | Trace | SquaredNorm | Extremum):
+        return replace(tree, of=go(tree.of))
+    return tree
 
 
 def leaves_of(tree: Tree) -> list[str]:

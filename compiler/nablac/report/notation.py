@@ -172,15 +172,18 @@ class _Naming:
     # --- the kinds of symbols -----------------------------------------------------------------------------------------
 
     def _layer_number(self, name: str) -> tuple[str, ...]:
-        """The number at the end of the layer's name; failing that, of the one layer whose parameters it reads."""
+        """The number at the end of the layer's name; failing that, of the one layer whose parameters it reads.
+
+        A parameter without a layer may be numbered itself.
+        """
         layer = name.rpartition(".")[0]
-        found = re.search(r"_(\d+)$", layer)
+        found = re.search(r"(\d+)$", layer or name)
         if found:
             return (found[1],)
         equation = self.equations.get(name)
         sources = equation.sources if equation else ()
         layers = [s.rpartition(".")[0] for s in sources if self.tensors[s].role is Role.PARAM]
-        numbers = {m[1] for m in (re.search(r"_(\d+)$", text) for text in layers) if m}
+        numbers = {m[1] for m in (re.search(r"(\d+)$", text) for text in layers) if m}
         return tuple(numbers) if len(numbers) == 1 else ()
 
     def _numbered(self, name: str) -> Box:
@@ -226,7 +229,7 @@ class _Naming:
             self._give(list(local), [lambda n: Stem("δ", local[n]).box(), self._delta_of, self._differential])
         for name in adjoints:
             if name not in self.boxes:
-                self._give([name], [self._differential])
+                self._give([name], [self._last, self._first, self._differential])
 
     def _local_gradients(self, adjoints: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """The adjoints whose sums are the gradients of biases, or whose products those of weights, and their layers.
@@ -237,22 +240,36 @@ class _Naming:
         found: dict[str, set[tuple[str, ...]]] = {}
         known = set(adjoints)
         for parameter, gradient in self.gradients.items():
-            equation = self.equations.get(gradient)
-            if equation is None or equation.reduction is None or equation.reduction.kind != "sum":
-                continue
-            factors = Mul.make_args(equation.body)
-            if not all(isinstance(f, Access) for f in factors) or len(factors) > 2:
-                continue
-            derived = [f.tensor for f in factors if f.tensor in known]
-            if len(derived) == 1:
-                found.setdefault(derived[0], set()).add(self._layer_number(parameter))
+            for equation in self._summands(gradient):
+                factors = Mul.make_args(equation.body)
+                if not all(isinstance(f, Access) for f in factors) or len(factors) > 2:
+                    continue
+                derived = [f.tensor for f in factors if f.tensor in known and not self._primal(f.tensor)[1]]
+                learned = any(self.tensors[f.tensor].role is Role.PARAM for f in factors)
+                if len(derived) == 1 and not learned:
+                    found.setdefault(derived[0], set()).add(self._layer_number(parameter))
         return {n: next(iter(numbers)) if len(numbers) == 1 else () for n, numbers in found.items()}
+
+    def _summands(self, gradient: str) -> list[Equation]:
+        """The sums that a gradient is or that stand in it as terms of its own."""
+        own = [self.equations[n] for n in (gradient,) if n in self.equations]
+        terms = [self.equations[s] for e in own for s in e.sources if s.startswith(f"{gradient}.")]
+        return [e for e in (*own, *terms) if e.reduction is not None and e.reduction.kind == "sum"]
 
     def _delta_of(self, name: str) -> Box:
         return Script(Name("δ"), self._primal(name)[0])
 
-    def _differential(self, name: str) -> Box:
+    def _last(self, name: str) -> Box:
+        """dA for the adjoint of A; the last word of what the compiler added stands above."""
+        return self._differential(name, -1)
+
+    def _first(self, name: str) -> Box:
+        return self._differential(name, 0)
+
+    def _differential(self, name: str, word_number: int | None = None) -> Box:
         box, rest = self._primal(name)
+        if rest and word_number is not None:
+            rest = rest.split(".")[word_number]
         bare = box.base if isinstance(box, Script) else box
         word = not isinstance(bare, Name) or len(bare.text) > 1
         whole = row(Operator("d "), box) if word else row(Operator("d"), box)

@@ -23,7 +23,7 @@ from nablac.emit.render import folder
 from nablac.errors import Place
 from nablac.ir.text import print_expression
 from nablac.report.boxes import Box
-from nablac.report.content import Cost, Entry, Gradient, Report, Span, Stage, Step, TensorRow
+from nablac.report.content import Cost, Entry, Gradient, Report, Sheet, Span, Stage, Step, TensorRow
 from nablac.report.drawing import inlaid
 from nablac.report.listing import listing
 from nablac.report.mathml import mathml
@@ -47,6 +47,8 @@ KINDS = {"forward": "Forward pass", "backward": "Backward pass", "metric": "Metr
 """The groups of equations, in their order."""
 
 STYLED = re.compile(r' style="[^"]*"')
+
+NUMERIC = re.compile(r"[-\u2212+]?(\d|nan|inf)|$")
 
 ENDS = 5
 """How many tensors at either end of a long path are shown; a network of many blocks has hundreds between."""
@@ -87,18 +89,18 @@ class _Page:
         drawings = [inlaid(f"drawing-{k}", title, svg) for k, (title, svg) in enumerate(report.drawings.items(), 1)]
         groups = tuple(self.groups())
         derivations = self.derivations()
+        sheets = tuple(_sheet(f"sheet-{k}", sheet) for k, sheet in enumerate(report.sheets, 1))
         tables = tuple(table for table in (self.costs(), self.legend()) if table.rows)
         spec = () if report.spec is None else (_text(report.spec),)
         sections = [
             *([("graph", "Graph")] if drawings else []),
-            *((group.id, group.title) for group in groups),
+            *((group.id, group.title.removesuffix(" pass")) for group in groups),
             *([("derivations", "Derivations")] if derivations else []),
-            *([("figures", "Figures")] if drawings[1:] else []),
+            *([("sheet-1", "Values")] if sheets else []),
             *((table.id, table.title) for table in tables),
             ("findings", "Lint"),
             *([("spec", "Source")] if spec else []),
             ("module", "Module"),
-            ("provenance", "Provenance"),
         ]
         style = Markup("").join([_file("report.css"), *(Markup(drawing.style) for drawing in drawings)])
         script = _file("report.js")
@@ -106,6 +108,7 @@ class _Page:
             policy=_policy(style, script),
             style=style,
             script=script,
+            generator=f"made by nablac {report.version}, model sha256 {report.digest[:16]}",
             name=report.name,
             title=report.title or f"The gradient of {report.of}, step by step",
             sections=tuple(sections),
@@ -113,7 +116,7 @@ class _Page:
             groups=groups,
             derivations=derivations,
             figures=tuple(drawings[1:]),
-            tables=tables,
+            tables=sheets + tables,
             findings=self.findings(),
             spec=spec,
             facts=self.provenance(),
@@ -131,14 +134,12 @@ class _Page:
                 yield Group(kind, title, equations)
 
     def numbered(self, entry: Entry) -> Numbered:
-        """One equation."""
-        forms = [("index", _math(entry.index_form))]
-        if entry.matrix_form is not None:
-            forms.append(("matrix", _math(entry.matrix_form)))
+        """One equation; forms that look alike stand once."""
+        boxes = entry.index_form, entry.matrix_form, entry.composed_form
         return Numbered(
             entry.number,
             entry.equation.target,
-            tuple(forms),
+            tuple(dict.fromkeys(_math(box) for box in boxes if box is not None)),
             tuple(self.remarks(entry)),
             (tuple(map(_unfolded, entry.steps)),) if len(entry.steps) > 1 else (),
             " ".join(f"{span.first}-{span.last}" for span in entry.spans),
@@ -158,7 +159,7 @@ class _Page:
             yield _link(self.wrt(self.gradients[target]), "derivation")
         elif target in self.stages:
             yield _link(_anchor("stage", target), "derivation")
-        if origin.where is not None and origin.of is None:
+        if origin.where is not None and origin.of is None and not origin.where.file.startswith("<"):
             yield self.place(origin.where)
         if entry.spans:
             word = "line" if entry.spans[0].first == entry.spans[0].last else "lines"
@@ -174,6 +175,7 @@ class _Page:
 
     def chain(self, gradient: Gradient, ids: Mapping[str, int]) -> Chain:
         """One gradient."""
+        last = [self.entries[number] for number in gradient.numbers[-1:]]
         path = [self.symbol(name) for name in gradient.path]
         if len(path) > 2 * ENDS + 1:
             path[ENDS:-ENDS] = [Markup("\u22ef")]
@@ -188,7 +190,7 @@ class _Page:
             self.wrt(gradient),
             gradient.wrt,
             self.symbol(gradient.wrt),
-            self.symbol(gradient.adjoint),
+            Markup("").join(_math(entry.matrix_form or entry.index_form) for entry in last),
             tuple(path),
             tuple(facts),
             " ".join(str(ids[stage.adjoint]) for stage in gradient.stages),
@@ -199,17 +201,19 @@ class _Page:
         """One stage."""
         through = Markup(", ").join(self.symbol(name) for name in stage.through)
         before, after = _expression(stage.operations_before), _expression(stage.operations_after)
-        facts = [
-            *([Markup("through {}").format(through)] if stage.through else []),
-            Markup("{} operations").format(after if before == after else f"{before} \u2192 {after}"),
-        ]
+        if not stage.numbers:
+            count = "read in place" if before == "0" else f"{before} operations, read in place"
+        else:
+            count = f"{after} operations" if before == after else f"{before} \u2192 {after} operations"
+        facts = [*([Markup("through {}").format(through)] if stage.through else []), escape(count)]
         return Derived(
             _anchor("stage", stage.adjoint),
             stage.adjoint,
             self.symbol(stage.adjoint),
             tuple(facts),
             tuple(map(_unfolded, stage.steps)),
-            tuple(_runs(stage.numbers)),
+            " ".join(map(str, stage.numbers)),
+            Markup("Ends in {}").format(Markup(" ").join(_runs(stage.numbers))) if stage.numbers else Markup(),
         )
 
     def costs(self) -> Table:
@@ -282,7 +286,7 @@ class _Page:
     def place(self, where: Place) -> Markup:
         """A place in the user's source, which leads there if the page holds it."""
         text = f"{Path(where.file).name}:{where.line}" if where.line is not None else Path(where.file).name
-        held = self.report.spec is not None and where.line is not None
+        held = where.line is not None and where.line <= len((self.report.spec or "").splitlines())
         return _link(f"spec-{where.line}", text) if held else escape(text)
 
     def wrt(self, gradient: Gradient) -> str:
@@ -303,6 +307,20 @@ def _unfolded(step: Step) -> Unfolded:
     if step.operations is not None:
         facts.append(Markup("{} operations").format(step.operations))
     return Unfolded(step.title, _math(step.formula), tuple(facts))
+
+
+def _sheet(id_: str, sheet: Sheet) -> Table:
+    """A table of values; columns of numbers are set as such."""
+    columns = [[row[k] for row in sheet.rows] for k in range(len(sheet.columns))]
+    styles = ["name", *("number" if all(map(NUMERIC.match, column)) else "words" for column in columns[1:])]
+    rows = [_cells(zip(styles, row, strict=True)) for row in sheet.rows]
+    return Table(
+        id_,
+        sheet.title,
+        sheet.note,
+        _cells(zip(styles, sheet.columns, strict=True)),
+        tuple(Row(f"{id_}-{k}", row) for k, row in enumerate(rows, 1)),
+    )
 
 
 def _cells(pairs: Iterable[tuple[str, str]]) -> tuple[Cell, ...]:

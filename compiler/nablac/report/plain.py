@@ -20,6 +20,7 @@ from nablac.report.boxes import (
     Row,
     Script,
     Tensor,
+    row,
 )
 
 SIGNS = {
@@ -28,7 +29,7 @@ SIGNS = {
     "<": " < ", ">": " > ", "<=": " ≤ ", ">=": " ≥ ", "==": " = ", "!=": " ≠ ",
 }  # fmt: skip
 REDUCTIONS = {"sum": "Σ", "prod": "Π"}
-FENCES = {"(": "()", "[": "[]", "|": "||", "||": "‖‖", "floor": "⌊⌋"}
+FENCES = {"(": ("(", ")"), "[": ("[", "]"), "|": ("|", "|"), "||": ("‖", "‖"), "floor": ("⌊", "⌋")}
 LOWERED = str.maketrans("0123456789-aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₋ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
 RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
@@ -79,6 +80,7 @@ def _operand(box: Box, binding: str) -> str:
 
 
 def _is_loose(box: Box, binding: str) -> bool:
+    """``binding`` holds a star where products need brackets, a slash where elementwise quotients do."""
     if isinstance(box, Fraction):
         return "*" in binding
     if isinstance(box, Big | Overline):
@@ -110,11 +112,12 @@ def _raised(box: Box) -> str:
     if box == Operator("T"):
         return "ᵀ"
     if isinstance(box, Row) and box.parts[0] == Operator("odot"):
-        return f"^⊙{plain(Row(box.parts[1:]))}"
+        return f"^⊙{_operand(row(*box.parts[1:]), '+*')}"
     text = plain(box)
     if all(c.isdigit() or c == "-" for c in text):
         return text.translate(RAISED)
-    return f"^{text}" if isinstance(box, Name | Number | Tensor | Element) else f"^({text})"
+    single = isinstance(box, Name | Number | Tensor | Element) and "^" not in text
+    return f"^{text}" if single else f"^({text})"
 
 
 def _sign(kind: str, indices: Sequence[Box]) -> str:

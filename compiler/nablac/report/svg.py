@@ -1,8 +1,8 @@
 """report/svg: a graph -> SVG, for a page, a slide or a file of its own.
 
-Colours are CSS variables with a light and a dark default (``--ng-ink``, ``--ng-value`` ...), which a page may set; every
-colour also stands as a plain attribute, for programs that know no variables.  Each node is a ``<g data-tensor=...
-tabindex=0>``, so that a page can select it.
+Colours are CSS variables with a light and a dark default (``--ng-ink``, ``--ng-value`` ...), which a page may set;
+every colour also stands as a plain attribute, for programs that know no variables.  Each node is a ``<g
+data-tensor=... tabindex=0>``, so that a page can select it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ COLOURS = {
     "ink": ("#1f2328", "#e6edf3"),
     "faint": ("#59636e", "#9aa4af"),
     "line": ("#8a949e", "#6e7883"),
-    "paper": ("#ffffff", "#0d1117"),
     "value": ("#137333", "#56d364"),
     "gradient": ("#c5221f", "#ff7b72"),
     "input": ("#f3f4f6", "#21262d"),
@@ -36,13 +35,15 @@ COLOURS = {
 }
 """Name -> colour on light and on dark ground; the last six fill nodes by their kind."""
 
+LINE_STYLE = 'class="ng-edge" fill="none" stroke="#8a949e" stroke-width="1.5"'
+
 _RULES = """
 .ng text{fill:var(--ng-ink);font-family:ui-sans-serif,system-ui,'Segoe UI',Helvetica,Arial,sans-serif;font-size:12px}
 .ng .ng-name{font-size:13.5px;font-weight:600}.ng .ng-faint{fill:var(--ng-faint)}
 .ng .ng-value{fill:var(--ng-value)}.ng .ng-gradient{fill:var(--ng-gradient)}
 .ng .ng-edge{stroke:var(--ng-line);fill:none;stroke-width:1.5}.ng .ng-head{fill:var(--ng-line)}
 .ng .ng-box{stroke:var(--ng-line)}.ng g[tabindex]{cursor:pointer;outline:none}
-.ng g[tabindex]:focus .ng-box,.ng g[tabindex]:hover .ng-box,.ng .ng-selected .ng-box{stroke:var(--ng-ink);stroke-width:2.5}
+.ng g:focus .ng-box,.ng g[tabindex]:hover .ng-box,.ng .ng-selected .ng-box{stroke:var(--ng-ink);stroke-width:2.5}
 """
 
 
@@ -72,7 +73,7 @@ def svg(graph: Graph, direction: str | None = None, prefix: str = "ng") -> str:
 def _style() -> str:
     light = "".join(f"--ng-{name}:{colour};" for name, (colour, _) in COLOURS.items())
     dark = "".join(f"--ng-{name}:{colour};" for name, (_, colour) in COLOURS.items())
-    fills = "".join(f".ng .ng-{name}{{fill:var(--ng-{name})}}" for name in list(COLOURS)[6:])
+    fills = "".join(f".ng .ng-{name}{{fill:var(--ng-{name})}}" for name in list(COLOURS)[5:])
     return (
         f"<style>:where(.ng){{{light}}}\n@media (prefers-color-scheme:dark){{:where(.ng){{{dark}}}}}"
         f"{_RULES}{fills}</style>"
@@ -83,9 +84,10 @@ def _style() -> str:
 
 
 def _spacing(graph: Graph, flow: str) -> Spacing:
-    if graph.direction == "right":
-        return Spacing(18, 34, 22) if flow == "right" else Spacing(22, 30, 20)
-    return Spacing(28, 34, 22)
+    room = max((len(e.gradient) for e in graph.edges if e.gradient is not None), default=0) * SMALL
+    if flow == "right":
+        return Spacing(18, 34 + room, 22)
+    return Spacing(28, 34 + (12 if room else 0), max(22, room + 8))
 
 
 def _size(node: Node, graph: Graph, flow: str) -> Size:
@@ -94,7 +96,7 @@ def _size(node: Node, graph: Graph, flow: str) -> Size:
     stub = _stub(node, flow)
     if flow == "right":
         return Size(max(height + 2 * _overhead(node), 2 * LINE + 4 if stub else 0), width + stub)
-    label = 2 * max((len(t) for t in _labels(node)), default=0) * SMALL + 18 if stub else 0
+    label = 2 * max((len(t) for _, t in node.labels), default=0) * SMALL + 18 if stub else 0
     return Size(max(width, label), height + stub)
 
 
@@ -102,32 +104,22 @@ def _shape(node: Node, ports: int) -> tuple[float, float]:
     """The box alone."""
     if node.kind == "operation":
         width = max(38.0, len(node.title) * LETTER + 18)
-        return width, max(38.0, 22.0 * ports)
+        return max(width, 22.0 * ports), max(38.0, 22.0 * ports)
     lines = _lines(node)
     width = max(len(node.title) * LETTER, *(len(text) * SMALL for _, text in lines), 24.0) + 24
     return width, 30.0 + LINE * len(lines) - (4 if not lines else 0) + (2 if lines else 0)
 
 
 def _lines(node: Node) -> list[tuple[str, str]]:
-    """The rows below the title with their classes; values among them where the node is no operation's."""
+    """The rows below the title with their classes."""
     rows = [("ng-faint", row) for row in node.rows]
-    return rows if _is_wired(node) else rows + list(zip(("ng-value", "ng-gradient"), _labels(node), strict=False))
-
-
-def _is_wired(node: Node) -> bool:
-    """Whether a node's value stands on the edge that leaves it: in circuits, where it is one number."""
-    return node.kind == "operation" or not node.rows
-
-
-def _labels(node: Node) -> list[str]:
-    return [text for text in (node.value, node.gradient) if text is not None]
+    return rows if node.wired else rows + [(f"ng-{kind}", text) for kind, text in node.labels]
 
 
 def _stub(node: Node, flow: str) -> float:
-    labels = _labels(node) if _is_wired(node) else []
-    if not labels:
+    if not node.wired or not node.labels:
         return 0.0
-    return max(STUB, max(len(t) for t in labels) * SMALL + 12) if flow == "right" else STUB
+    return max(STUB, max(len(t) for _, t in node.labels) * SMALL + 12) if flow == "right" else STUB
 
 
 def _overhead(node: Node) -> float:
@@ -143,8 +135,7 @@ def _edge(edge: Edge, placed: Placed, flow: str, prefix: str) -> str:
     path = f"M{_xy(points[0])}"
     for a, b in zip(points, points[1:], strict=False):
         path += _bend(a, b, flow)
-    found = f'<path class="ng-edge" fill="none" stroke="#8a949e" stroke-width="1.5" d="{path}" '
-    found += f'marker-end="url(#{prefix}-arrow)"/>'
+    found = f'<path {LINE_STYLE} d="{path}" marker-end="url(#{prefix}-arrow)"/>'
     if edge.gradient is not None:
         x, y = points[-1]
         x, y, anchor = (x - 10, y + 12, "end") if flow == "right" else (x + 5, y - 9, "start")
@@ -185,7 +176,7 @@ def _node(node: Node, placed: Placed, flow: str, prefix: str) -> Iterator[str]:
         yield _text(x + width / 2, y + 19, node.title, "ng-name", "middle")
         for place, (kind, row) in enumerate(_lines(node)):
             yield _text(x + width / 2, y + 37 + LINE * place, row, kind, "middle")
-    if _is_wired(node) and _labels(node):
+    if node.wired and node.labels:
         yield from _wire(node, Box(x, y, width, height), box, flow)
     yield "</g>"
 
@@ -193,25 +184,23 @@ def _node(node: Node, placed: Placed, flow: str, prefix: str) -> Iterator[str]:
 def _wire(node: Node, shape: Box, box: Box, flow: str) -> Iterator[str]:
     """The stub behind a node: its value above (or left), its gradient below (or right)."""
     x, y = shape.middle
-    kinds = list(zip(("ng-value", "ng-gradient"), _labels(node), strict=False))
     if flow == "right":
         start, end = shape.x + shape.width, box.x + box.width
-        yield f'<path class="ng-edge" fill="none" stroke="#8a949e" stroke-width="1.5" d="M{_xy((start, y))}H{end:.1f}"/>'
-        for (kind, text), at in zip(kinds, (y - 5, y + 14), strict=False):
-            yield _text((start + end) / 2, at, text, kind, "middle")
+        yield f'<path {LINE_STYLE} d="M{_xy((start, y))}H{end:.1f}"/>'
+        for kind, text in node.labels:
+            yield _text((start + end) / 2, y - 5 if kind == "value" else y + 14, text, f"ng-{kind}", "middle")
     else:
         start, end = shape.y + shape.height, box.y + box.height
-        yield f'<path class="ng-edge" fill="none" stroke="#8a949e" stroke-width="1.5" d="M{_xy((x, start))}V{end:.1f}"/>'
-        for (kind, text), at, anchor in zip(kinds, (x - 5, x + 5), ("end", "start"), strict=False):
-            yield _text(at, (start + end) / 2 + 4, text, kind, anchor)
+        yield f'<path {LINE_STYLE} d="M{_xy((x, start))}V{end:.1f}"/>'
+        for kind, text in node.labels:
+            at, anchor = (x - 5, "end") if kind == "value" else (x + 5, "start")
+            yield _text(at, (start + end) / 2 + 4, text, f"ng-{kind}", anchor)
 
 
 def _told(node: Node) -> str:
     """What a pointer over the node, or a reader's voice, says."""
     parts = [f"{node.kind} {node.name}", *node.rows]
-    parts += [f"value {node.value}"] if node.value is not None else []
-    parts += [f"gradient {node.gradient}"] if node.gradient is not None else []
-    return ", ".join(parts)
+    return ", ".join([*parts, *(f"{kind} {text}" for kind, text in node.labels)])
 
 
 def _text(x: float, y: float, text: str, kind: str, anchor: str) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from nablac.emit.comments import runs
 from nablac.report.boxes import Box
-from nablac.report.content import Entry, Gradient, Report, Sheet, Stage, Step
+from nablac.report.content import Entry, Gradient, Report, Sheet, Stage, Step, distinct_stages
 from nablac.report.plain import plain
 
 QUIET, HEAD, NUMBER, MATRIX, LAW = "dim", "bold", "cyan", "green", "magenta"
@@ -75,7 +75,7 @@ def _derivations(page: _Page, gradients: Sequence[Gradient]) -> None:
         page.line((f"  {gradient.wrt}: " + " → ".join(gradient.path), QUIET))
         if gradient.shared:
             page.line((f"    reads from the forward pass: {', '.join(gradient.shared)}", QUIET))
-    for stage in {s.adjoint: s for gradient in gradients for s in gradient.stages}.values():
+    for stage in distinct_stages(gradients):
         _stage(page, stage)
 
 

@@ -28,7 +28,7 @@ class Numbered:
 
     number: int
     tensor: str
-    forms: tuple[tuple[str, Markup], ...]
+    forms: tuple[Markup, ...]
     facts: tuple[Markup, ...]
     origins: tuple[tuple[Unfolded, ...], ...]
     lines: str
@@ -45,14 +45,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Derived:
-    """A stage: how one adjoint came about."""
+    """A stage: how one adjoint came about, and the equations it ended in."""
 
     id: str
     tensor: str
     symbol: Markup
     facts: tuple[Markup, ...]
     steps: tuple[Unfolded, ...]
-    ends: tuple[Markup, ...]
+    equations: str
+    ends: Markup
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Chain:
     id: str
     name: str
     symbol: Markup
-    title: Markup
+    formula: Markup
     path: tuple[Markup, ...]
     facts: tuple[tuple[str, Markup], ...]
     stages: str
@@ -137,6 +138,7 @@ class View:
     policy: str
     style: Markup
     script: Markup
+    generator: str
     name: str
     title: str
     sections: tuple[tuple[str, str], ...]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sympy
 from sympy import Add, Mul, Pow, log
 
-from nablac.algebra.laws import exponentials, logarithms, shapes
+from nablac.algebra.laws import conditions, exponentials, fractions, logarithms, shapes
 from nablac.algebra.rewrite import Law
 from nablac.ir.functions import Where, log1p, maximum
 
@@ -35,20 +35,40 @@ STABLE: tuple[Law, ...] = (
     Law("log of product", "log(exp(u)*v) = u + log(v)", (log,), logarithms.log_of_product, opens=True),
     Law("log of number times", "log(3*cosh(u)) = log(3) + log(cosh(u))", (log,), logarithms.log_of_number_times),
     Law("log1p", "log(1 + v) = log1p(v)", (log,), logarithms.log_one_plus, opens=True),
+    Law(
+        "log1p of sigmoid", "log1p(-sigmoid(u)) = -softplus(u)", (log1p,), logarithms.log1p_of_minus_sigmoid, opens=True
+    ),
     Law("softplus", "log1p(exp(u)) = softplus(u)", (log1p,), logarithms.log1p_of_exp, opens=True),
 )
 
 TIDY: tuple[Law, ...] = (
     Law("relu", "max(u, 0) = relu(u)", (maximum,), shapes.relu_from_max),
+    Law(
+        "extremum compared", "where(max(u, 3) <= 4, v, w) = where(u <= 4, v, w)", conditions.ORDERS,
+        conditions.extremum_compared,
+    ),
+    Law(
+        "like terms compared", "where(u - v >= v - u, w, z) = where(u >= v, w, z)", conditions.ORDERS,
+        conditions.like_terms,
+    ),
     Law("nested choice", "where(u > 0, where(u > 0, u, v), w) = where(u > 0, u, w)", (Where,), shapes.same_condition),
+    Law(
+        "nested conditions", "where(u > v, where(u < w, z, 0), 0) = where(u > v and u < w, z, 0)", (Where,),
+        conditions.nested_conditions,
+    ),
     Law("choice of", "where(u > 0, u, 0) = relu(u)", (Where,), shapes.where_is_known),
     Law("factor into choice", "u*where(v > 0, w, 0) = where(v > 0, u*w, 0)", (Mul,), shapes.merge_where),
+    Law(
+        "number into choice", "2*where(u > v, w, 3*z) = where(u > v, 2*w, 6*z)", (Mul,), conditions.number_into_choice
+    ),
     Law(
         "sum of choices",
         "where(u > 0, v, w) + where(u > 0, z, 1) = where(u > 0, v + z, w + 1)",
         (Add,),
         shapes.add_where,
     ),
+    Law("absolute", "u*sign(u) = abs(u)", (Mul,), shapes.absolute_from_sign),
+    Law("common denominator", "1/(1 + u) - u/(1 + u)**2 = 1/(1 + u)**2", (Add,), fractions.common_denominator),
     Law("sign into sum", "-z*(u - v - w) = z*(v + w - u)", (Mul,), shapes.sign_into_sum),
     Law("number out of sum", "w*(2*u - 2*v) = 2*w*(u - v)", (Mul,), shapes.number_out_of_sum),
     Law("common factor", "u*v + u*w = u*(v + w)", (Add,), shapes.common_factor),
@@ -58,6 +78,8 @@ SHORT: tuple[Law, ...] = (
     Law(
         "both sigmoids", "sigmoid(u)*sigmoid(-u) = sigmoid(u)*(1 - sigmoid(u))", (Add, Mul), exponentials.both_sigmoids
     ),
+    Law("products out", "u*(1 - v) - v*(1 - u) = u - v", (Add,), fractions.products_out),
+    Law("clip", "where(abs(u) <= 2, u, 2*sign(u)) = max(min(u, 2), -2)", (Where,), conditions.clipped),
 )
 """Rows for the last round only: they shorten at the price of what the stable laws keep."""
 

@@ -75,3 +75,8 @@ def log1p_of_exp(node: Expr) -> Expr | None:
         return softplus(u)
     v = exponent(-node.args[0])
     return log1mexp(-v) if v is not None else None
+
+
+def log1p_of_minus_sigmoid(node: Expr) -> Expr | None:
+    inside = -node.args[0]
+    return -softplus(inside.args[0]) if isinstance(inside, sigmoid) else None

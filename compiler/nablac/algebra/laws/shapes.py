@@ -5,6 +5,7 @@ from __future__ import annotations
 import sympy
 from sympy import Add, Expr, Mul, S
 
+from nablac.algebra.cost import weight
 from nablac.algebra.laws.looking import powers_of
 from nablac.ir.functions import Where, absolute, relu, sign
 
@@ -18,6 +19,16 @@ def relu_from_max(node: Expr) -> Expr | None:
 
 def own_kinks(node: Expr) -> Expr | None:
     return absolute(node.args[0]) if isinstance(node, sympy.Abs) else sign(node.args[0])
+
+
+def absolute_from_sign(node: Expr) -> Expr | None:
+    for factor in node.args:
+        if isinstance(factor, sign):
+            for other in node.args:
+                if other in (factor.args[0], -factor.args[0]):
+                    rest = Mul(*(a for a in node.args if a not in (factor, other)))
+                    return rest * (absolute(other) if other == factor.args[0] else -absolute(other))
+    return None
 
 
 def merge_where(node: Expr) -> Expr | None:
@@ -80,7 +91,7 @@ def number_out_of_sum(node: Expr) -> Expr | None:
     for factor in node.args:
         if isinstance(factor, Add):
             number, rest = factor.primitive()
-            if number not in (1, -1):
+            if number not in (1, -1) and weight(rest) < weight(factor):
                 return Mul(number, *(a for a in node.args if a is not factor), rest)
     return None
 

@@ -1,0 +1,79 @@
+"""algebra/laws/conditions: the rows whose node is a comparison, or a choice that a comparison decides."""
+
+from __future__ import annotations
+
+import sympy
+from sympy import Add, Expr, S, expand_mul
+from sympy.core.relational import GreaterThan, LessThan, Relational, StrictGreaterThan, StrictLessThan
+from sympy.logic.boolalg import Boolean
+
+from nablac.algebra.cost import weight
+from nablac.ir.functions import Where, absolute, maximum, minimum, relu, sign
+
+AT_MOST, AT_LEAST = (LessThan, StrictLessThan), (GreaterThan, StrictGreaterThan)
+ORDERS: tuple[type, ...] = AT_MOST + AT_LEAST
+
+
+def extremum_compared(node: Relational) -> Boolean | None:
+    """max(u, v) <= w where both are, max(u, v) >= w where one is, and so on; a comparison of numbers then goes."""
+    inside, other = node.args
+    if isinstance(inside, relu):
+        pair: tuple[Expr, ...] = (inside.args[0], S.Zero)
+        largest = True
+    elif isinstance(inside, maximum | minimum):
+        pair, largest = inside.args, isinstance(inside, maximum)
+    else:
+        return None
+    sides = [node.func(side, other) for side in pair]
+    if not any(side in (S.true, S.false) for side in sides):
+        return None
+    both = largest == isinstance(node, AT_MOST)
+    return sympy.And(*sides) if both else sympy.Or(*sides)
+
+
+def like_terms(node: Relational) -> Boolean | None:
+    """u - v >= v - u is u >= v: like terms on one side, a positive number before all of them away."""
+    left, right = node.args
+    if not (isinstance(left, Add) or isinstance(right, Add)):
+        return None
+    apart = [t for side in (left, -right) for t in Add.make_args(expand_mul(side)) if t != 0]
+    difference = Add(*apart)
+    if len(Add.make_args(difference)) >= len(apart):
+        return None
+    _, difference = difference.as_content_primitive()
+    terms = Add.make_args(difference)
+    above = Add(*(t for t in terms if not t.could_extract_minus_sign()))
+    new = node.func(above, above - difference)
+    return new if weight(new) < weight(node) else None
+
+
+def nested_conditions(node: Expr) -> Expr | None:
+    """where(c, where(d, u, v), v) = where(c and d, u, v)."""
+    condition, a, b = node.args
+    if isinstance(a, Where) and a.args[2] == b:
+        return Where(sympy.And(condition, a.args[0]), a.args[1], b)
+    return None
+
+
+def number_into_choice(node: Expr) -> Expr | None:
+    """3*where(u > 0, v, 2*w) = where(u > 0, 3*v, 6*w), where that costs no more."""
+    number, rest = node.as_coeff_Mul()
+    if number in (1, -1) or not isinstance(rest, Where):
+        return None
+    condition, a, b = rest.args
+    new = Where(condition, number * a, number * b)
+    return new if weight(new) <= weight(node) else None
+
+
+def clipped(node: Expr) -> Expr | None:
+    """where(abs(u) <= c, u, c*sign(u)) = max(min(u, c), -c), for a positive number c."""
+    condition, a, b = node.args
+    if not isinstance(condition, AT_MOST) or not isinstance(condition.args[0], absolute):
+        return None
+    c, u = condition.args[1], condition.args[0].args[0]
+    number, rest = b.as_coeff_Mul()
+    if not (c.is_number and c.is_positive and isinstance(rest, sign) and rest.args[0] in (u, -u)):
+        return None
+    slope = number if rest.args[0] == u else -number
+    scale = slope / c
+    return scale * maximum(minimum(u, c), -c) if scale.is_nonzero and a == scale * u else None

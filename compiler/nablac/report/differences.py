@@ -1,0 +1,111 @@
+"""report/differences: each derived gradient beside a numerical one, computed from the model as it was written.
+
+The derived one is the compiled program's, after all passes.  The numerical one is a central difference in fifty digits
+for circuits, and for networks the complex step, which is exact to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import mpmath
+import numpy as np
+from numpy.typing import NDArray
+
+from nablac.frontend.model import Model
+from nablac.ir.equation import Program
+from nablac.ir.interpret import COMPLEX128, MPMATH, interpret
+from nablac.ir.tensor import Kind, Role
+from nablac.passes.canonicalise import without_dead
+from nablac.pipeline import gradient_program
+from nablac.report.circuit import is_circuit
+from nablac.report.content import Sheet
+from nablac.report.point import Point
+from nablac.report.values import exactly
+
+STEP = 1e-30
+"""The complex step; nothing is subtracted, so it may be this small."""
+DIGITS = 50
+ENTRIES = 12
+"""How many entries of an array are compared."""
+
+Slope = Callable[[str, int], float]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The entry at which a tensor's two gradients differ most; ``error`` is relative to the largest one compared."""
+
+    name: str
+    entries: int
+    worst: str
+    derived: float
+    numerical: float
+    error: float
+
+
+def differences(model: Model, point: Point, seed: int = 0) -> tuple[Difference, ...]:
+    """The comparison for each parameter, and in circuits for each input too."""
+    circuit = is_circuit(model.program)
+    roles = (Role.INPUT, Role.PARAM) if circuit else (Role.PARAM,)
+    names = [t.name for t in model.program.tensors if t.role in roles and t.kind is Kind.REAL]
+    records, made = gradient_program(model.program, model.loss, names)
+    derived = interpret(records[-1].program, point.values)
+    slope = _central(model, point) if circuit else _complex_step(model, point)
+    rng = np.random.default_rng(seed)
+    return tuple(_compared(name, derived[made.names[name]], slope, rng) for name in names)
+
+
+def _compared(name: str, gradient: NDArray[Any], slope: Slope, rng: np.random.Generator) -> Difference:
+    places = np.sort(rng.choice(gradient.size, min(ENTRIES, gradient.size), replace=False))
+    pairs = [(float(gradient.flat[place]), slope(name, int(place))) for place in places]
+    scale = max(abs(value) for pair in pairs for value in pair) or 1.0
+    errors = [abs(a - b) / scale for a, b in pairs]
+    worst = int(np.argmax(errors))  # the first NaN, if there is one
+    where = ", ".join(str(i) for i in np.unravel_index(places[worst], gradient.shape))
+    return Difference(name, len(places), f"{name}[{where}]" if where else name, *pairs[worst], errors[worst])
+
+
+def _complex_step(model: Model, point: Point) -> Slope:
+    """The imaginary part that a tiny imaginary step leaves in the loss."""
+    program = _loss_alone(model)
+
+    def slope(name: str, place: int) -> float:
+        moved = point.values[name].astype(np.complex128)
+        moved.flat[place] += STEP * 1j
+        return float(interpret(program, {**point.values, name: moved}, COMPLEX128)[model.loss].imag / STEP)
+
+    return slope
+
+
+def _central(model: Model, point: Point) -> Slope:
+    """(L(x + h) - L(x - h))/(2*h) with digits to spare for what the subtraction loses."""
+    program = _loss_alone(model)
+
+    def slope(name: str, _: int) -> float:
+        with mpmath.workdps(DIGITS):
+            values = {n: v if v.dtype.kind == "i" else np.asarray(mpmath.mpf(float(v)), object)
+                      for n, v in point.values.items()}  # fmt: skip
+            step = mpmath.mpf(10) ** (-DIGITS // 3)
+            ends = [
+                interpret(program, {**values, name: np.asarray(values[name] + shift, object)}, MPMATH)[model.loss]
+                for shift in (step, -step)
+            ]
+            return float((ends[0].item() - ends[1].item()) / (2 * step))
+
+    return slope
+
+
+def _loss_alone(model: Model) -> Program:
+    return without_dead(replace(model.program, results=(model.loss,)))
+
+
+def differences_sheet(found: tuple[Difference, ...]) -> Sheet:
+    """The table."""
+    many = any(d.entries > 1 for d in found)
+    note = "the worst of the entries compared; errors relative to the largest" if many else ""
+    columns = ("worst entry of" if many else "tensor", "entries", "gradient, derived", "gradient, numerical", "error")
+    rows = tuple((d.worst, str(d.entries), exactly(d.derived), exactly(d.numerical), f"{d.error:.1e}") for d in found)
+    return Sheet("Gradients beside their numerical values", note, columns, rows)
