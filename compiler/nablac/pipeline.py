@@ -14,11 +14,12 @@ from nablac.ir.check import check
 from nablac.ir.equation import Equation, Program
 from nablac.ir.tensor import Role
 from nablac.ir.text import print_equation
-from nablac.passes.canonicalise import canonicalise
+from nablac.passes.canonicalise import canonicalise, is_trivial, without_dead
 from nablac.passes.contract import contract
 from nablac.passes.differentiate import Differentiated, reverse
 from nablac.passes.inline import inline
 from nablac.passes.resolve import resolve
+from nablac.passes.scale import scale
 from nablac.passes.select import select
 from nablac.passes.share import share
 from nablac.passes.shift import shift
@@ -34,6 +35,7 @@ AFTER: tuple[Pass, ...] = (
     canonicalise,
     resolve,
     canonicalise,
+    scale,
     contract,
     inline,
     shift,
@@ -138,15 +140,32 @@ def forward_program(program: Program, results: Sequence[str]) -> list[Record]:
 
 
 def gradient_program(program: Program, of: str, wrt: Sequence[str]) -> tuple[list[Record], Differentiated]:
-    """Optimise a program for a scalar and its gradients; the records, and what differentiation made."""
+    """Optimise a program for a scalar and its gradients; the records, and what differentiation made.
+
+    A value that a stable spelling of the loss goes past, such as the softmax before a cross-entropy, is offered to the
+    gradient: p - y reads p.
+    """
     kept = (of, *(name for name in wrt if name in program.defined))
     start = program.with_equations(program.equations, results=tuple(dict.fromkeys(kept)))
-    records = _run(start, BEFORE)
+    records = _run(start, BEFORE[:-1])
+    offered = _bypassed(records[-1].program)
+    named = records[-1].program.with_equations(records[-1].program.equations, results=(*start.results, *offered))
+    records += _run(named, BEFORE[-1:])[1:]
     begun = perf_counter()
     derived = reverse(records[-1].program, of, wrt)
     check(derived.program, "differentiate")
     records.append(Record("differentiate", perf_counter() - begun, derived.program, True))
-    return records + _run(derived.program, AFTER), derived
+    records += _run(derived.program, AFTER[:-1])
+    wanted = tuple(name for name in records[-1].program.results if name not in offered)
+    last = records[-1].program.with_equations(records[-1].program.equations, results=wanted)
+    return records + _run(last, AFTER[-1:])[1:], derived
+
+
+def _bypassed(program: Program) -> tuple[str, ...]:
+    """The elementwise equations that no result needs, though the user wrote them for one."""
+    alive = without_dead(program).defined
+    dead = [e for e in program.equations if e.target not in alive]
+    return tuple(e.target for e in dead if e.reduction is None and e.indices and not is_trivial(e))
 
 
 def _run(program: Program, passes: Sequence[Pass]) -> list[Record]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,9 +159,7 @@ def test_the_tab_key_begins_with_the_skip_link(files: dict[str, Path], opened: O
 
 
 @pytest.mark.parametrize("fragment", ["#eq-12", "#line-230", "#wrt-linear_1.W", "#stage-d_logits"])
-def test_deep_links_survive_a_reload_and_the_back_button(
-    fragment: str, files: dict[str, Path], opened: Opened
-) -> None:
+def test_deep_links_survive_a_reload_and_the_back_button(fragment: str, files: dict[str, Path], opened: Opened) -> None:
     page = opened(files["digits"], fragment)
     chosen = f"[id='{fragment[1:]}']"
     assert in_sight(page, f"{chosen} > :first-child")
@@ -182,6 +181,13 @@ def test_nothing_overflows_sideways(name: str, width: int, files: dict[str, Path
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("[...document.querySelectorAll('body, main, .side')].every(e => e.scrollWidth <= innerWidth)")
+
+
+def test_a_page_without_a_drawing_uses_its_width(tmp_path: Path, opened: Opened) -> None:
+    path = tmp_path / "plain.html"
+    path.write_text(page(replace(report("digits"), drawings={})), encoding="utf-8")
+    widths = opened(path).evaluate("['main', '.code'].map(s => document.querySelector(s).offsetWidth)")
+    assert sum(widths) == 1400 and min(widths) > 600
 
 
 def luminance(colour: str) -> float:
@@ -237,7 +243,9 @@ def test_it_prints(files: dict[str, Path], opened: Opened) -> None:
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == "rgb(255, 255, 255)"
-    steps = sum(len(s.steps) for s in {s.adjoint: s for g in report("circuit_neuron").gradients for s in g.stages}.values())
+    steps = sum(
+        len(s.steps) for s in {s.adjoint: s for g in report("circuit_neuron").gradients for s in g.stages}.values()
+    )
     assert page.locator(".stage .step > .form >> visible=true").count() == steps
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     page.emulate_media(media="screen")

@@ -1,4 +1,4 @@
-"""Spec files that are no specs: too large, too deep, of the wrong bytes; each is refused soon, and where it goes wrong."""
+"""Spec files that are no specs: too large, too deep, of the wrong bytes; each is refused soon, at its place."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ FILES = [
         f"""
         SpecError: the spec is too large
           {DEEP}
-          where:    FILE:6:39975
+          where:    FILE:6:39973
         """,
     ),
     (
@@ -65,7 +65,7 @@ FILES = [
         f"""
         SpecError: the spec is too large
           {DEEP}
-          where:    FILE:19990:3
+          where:    FILE:19989:3
         """,
     ),
     (

@@ -1,4 +1,4 @@
-"""Names: what may be called how, wherever a name can be given; and what has two meanings is refused where it gets its second."""
+"""Names: what may be called how, wherever a name can be given; a second meaning is refused where it is given."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ PLACES = {
     "layer": NET + "layers: {NAME: {reads: {a: 'real[...]'}, equations: ['z[...] = a[...]']}}\n",
     "formal": NET + "layers: {l: {reads: {NAME: 'real[...]'}, equations: ['z[...] = NAME[...]']}}\n",
     "option": NET + "layers: {l: {reads: {a: 'real[...]'}, options: {NAME: 1}, equations: ['z[...] = NAME*a[...]']}}\n",
-    "learned": NET + "layers: {l: {reads: {a: 'real[...]'}, params: {NAME: real}, equations: ['z[...] = NAME*a[...]']}}\n",
-    "state": NET + "optimizer: {lr: 1, state: [NAME], equations: ['theta_next[p] = theta[p]', 'NAME_next[p] = NAME[p]']}\n",
+    "learned": NET + "layers: {l: {reads: {a: 'real[...]'}, params: {NAME: real}, equations: ['z[...] = NAME']}}\n",
+    "state": NET + "optimizer: {lr: 1, state: [NAME], equations: ['theta_next[p] = 1', 'NAME_next[p] = NAME[p]']}\n",
 }  # fmt: skip
 """A spec for each place where a name is given."""
 
-BAD = ["lambda", "class", "for", "exp", "sum", "where", "pi", "d_x", "__x__", "_x", "a__b", "a.b", "X" * 61, "\u0445", "\uff41", "a-b"]
+BAD = ["lambda", "class", "for", "exp", "sum", "where", "pi", "d_x", "__x__", "_x", "a__b", "a.b", "a-b", "X" * 61]
+BAD += ["\u0445", "\uff41"]  # letters that look like x and a
 GOOD = ["theta1", "X" * 50, "x_", "match", "self", "print", "np", "E", "S", "params2"]
 
 
@@ -51,9 +52,9 @@ def test_good_names_are_taken_everywhere(place: str) -> None:
         assert isinstance(model_of_spec(PLACES[place].replace("NAME", name), "s.yaml"), Model)
 
 
-@pytest.mark.parametrize("name", ["numpy", "numba", "llvmlite", "matplotlib", "tqdm", "nablac", "NumPy", "json", "math", "random"])
+@pytest.mark.parametrize("name", ["numpy", "numba", "matplotlib", "tqdm", "nablac", "NumPy", "json", "math", "random"])
 def test_a_model_does_not_hide_what_its_module_imports(name: str) -> None:
-    with pytest.raises(NablacError, match="would hide it|hide"):
+    with pytest.raises(NablacError, match="a model cannot be called"):
         model_of_spec(PLACES["model"].replace("NAME", name), "s.yaml")
 
 
@@ -69,7 +70,7 @@ TWICE = [
         """
         NameError: 'n' is a tensor and the extent of an axis
           found:    n: real[n]
-          where:    s.yaml:2:13
+          where:    s.yaml:2:14
           remedy:   give one of them another name
         """,
     ),

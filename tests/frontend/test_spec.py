@@ -502,6 +502,134 @@ ERRORS = [
         """,
     ),
     (
+        NET + "functions: [swish(z) = z*sigmoid(beta*z)]\n",
+        """
+        NameError: 'beta' is not known here
+          where:    s.yaml:8:34
+        """,
+    ),
+    (
+        NET + "layers: {l: {reads: {a: 'real[..., k]'}, equations: ['q[...] = sum[k](a[..., k])*zz']}}\n",
+        """
+        NameError: 'zz' is not known here
+          where:    s.yaml:8:82
+        """,
+    ),
+    (
+        NET + "optimizer: {sgd: 0}\n",
+        """
+        SpecError: optimizer 'sgd': 'lr' cannot be 0
+          expected: a number above 0, at most 1,000,000
+          where:    s.yaml:8:18
+        """,
+    ),
+    (
+        NET + "optimizer: {sgd: {lr: 1, schedule: {step: {every: 2, gamma: 0}}}}\n",
+        """
+        SpecError: schedule 'step': 'gamma' cannot be 0
+          expected: a number above 0, at most 1
+          where:    s.yaml:8:54
+        """,
+    ),
+    (
+        NET + "optimizer: {sgd: 1, schedule: lr0/epoch}\n",
+        """
+        SpecError: the schedule gives no learning rate
+          found:    lr0 times inf in epoch 0
+          expected: a finite number that is at least 0
+          where:    s.yaml:8:31
+          remedy:   the first epoch is 0
+        """,
+    ),
+    (
+        NET + "optimizer: {sgd: 1, schedule: lr0 - 2*lr0*epoch}\n",
+        """
+        SpecError: the schedule gives no learning rate
+          found:    lr0 times -1 in epoch 1
+          expected: a finite number that is at least 0
+          where:    s.yaml:8:31
+        """,
+    ),
+    (
+        NET + "optimizer: {adam: 0.1, shedule: lr0}\n",
+        """
+        SpecError: an optimizer has one name
+          found:    adam, shedule
+          expected: adam: {lr: 0.001}, or equations of your own
+          where:    s.yaml:8:24
+          remedy:   did you mean 'schedule'?
+        """,
+    ),
+    (
+        "model: c\nparams: {a: real ~ ones}\nloss: a**2\ntrain: {batch_size: 4}\n",
+        """
+        SpecError: no input is taken in batches: 'batch_size' has no effect
+          found:    no input whose first axis is a name
+          expected: such as x: "real[n, 4]"
+          where:    s.yaml:4:9
+          remedy:   leave it out
+        """,
+    ),
+    (
+        "model: c\nparams: {a: real ~ ones}\nloss: a**2\ndata: {train: a.npz}\n",
+        """
+        SpecError: the model reads no data: it has no inputs
+          where:    s.yaml:4:1
+        """,
+    ),
+    (
+        NET + "data: {train: a.npz, target: y}\n",
+        """
+        SpecError: 'data.target' is a column of a .csv file, and there is none
+          found:    a.npz
+          where:    s.yaml:8:22
+        """,
+    ),
+    (
+        NET + "data: {train: a.npz, prepare: {x: 0*x}}\n",
+        """
+        ParseError: 'prepare' of 'x' is no factor and offset
+          found:    0*x
+          expected: a formula such as (x/255 - 0.5)/0.5
+          where:    s.yaml:8:35
+        """,
+    ),
+    (
+        NET.replace("[n, 4]", "[n, 1000000]").replace("linear: 8", "linear: 2000").replace("relu", "linear: 1000000"),
+        """
+        ShapeError: the model has too many parameters
+          found:    4,000,002,000 with those of 'linear_2.W'
+          expected: at most 2,147,483,648
+          where:    s.yaml:5:5
+        """,
+    ),
+    (
+        NET + "equations: ['q = sum[y](x[0, 0])']\n",
+        """
+        ShapeError: the extent of index 'y' is not known
+          where:    s.yaml:8:18
+          remedy:   say how far it runs at the end of the equation: for y in 4
+        """,
+    ),
+    (
+        NET + "equations: ['q = x[0, 4]']\n",
+        """
+        ShapeError: x[0, 4] reads outside 'x'
+          found:    the index 4
+          expected: 0 ... 3, as x[n, 4] is declared at s.yaml:2:14
+          where:    s.yaml:8:18
+        """,
+    ),
+    (
+        NET + "params: {w: real}\nequations: ['q = clamp(w, 2, 1)']\n",
+        """
+        ParseError: clamp has its limits the wrong way round
+          found:    clamp(w, 2, 1)
+          expected: clamp(value, low, high)
+          where:    s.yaml:9:18
+        """,
+    ),
+    (
         "- 3\n",
         """
         SpecError: a spec is a mapping

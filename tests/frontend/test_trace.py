@@ -270,6 +270,112 @@ MISTAKES = [
           remedy:   make a new one: nc.where(condition, a, b)
         """,
     ),
+    (
+        "    import sys\n    sys.exit('bye')",
+        """
+        TraceError: the model's function raised SystemExit
+          found:    bye
+          where:    FILE:6:5
+        """,
+    ),
+    (
+        "    import numpy as np\n    return np.exp(x)",
+        """
+        TraceError: numpy.exp cannot be traced
+          found:    x: real[n, 3], whose values are known only when the model runs
+          where:    FILE:6:12
+          remedy:   use the functions of nablac (nc.exp, ...)
+        """,
+    ),
+    (
+        "    import numpy as np\n    return np.sum(x)",
+        """
+        TraceError: numpy.sum cannot be traced
+          found:    x: real[n, 3], whose values are known only when the model runs
+          where:    FILE:6:12
+          remedy:   use the functions of nablac (nc.exp, nc.sum, ...)
+        """,
+    ),
+    (
+        """    return nc.equations('''
+        q[i] = x[i, 0]
+        r[i] = q[i] + sum[k](
+            x[i, k]*zz)
+    ''')""",
+        """
+        NameError: 'zz' is not known here
+          expected: one of i, k, x, q, n, pi
+          where:    FILE:8:21
+        """,
+    ),
+    (
+        "    return nc.equations('q = b', b=x) + nc.equations('r = b + zz', b=nc.mean(x))",
+        """
+        ShapeError: equation 'q' reads 'x' with no indices
+          found:    b
+          expected: 2 indices, one for each axis of x[n, 3], declared at FILE:4
+          where:    FILE:5:30
+        """,
+    ),
+    (
+        "    text = 'q[i] = x[i, 0]\\nr = zz'\n    return nc.equations(text)",
+        """
+        NameError: 'zz' is not known here
+          expected: one of x, q, n, pi
+          where:    FILE:6:12, in the text:2:5
+        """,
+    ),
+    (
+        "    return nc.equations('f(z) = z + yy\\nq = 3')",
+        """
+        NameError: 'yy' is not known here
+          where:    FILE:5:12, in the text:1:12
+        """,
+    ),
+    (
+        "    return x[0, 3]",
+        """
+        ShapeError: 'x' has no place 3 on axis 1
+          found:    <traced x: real[n, 3]>
+          expected: 0 ... 2
+          where:    FILE:5:12
+        """,
+    ),
+    (
+        "    return x @ nc.linear(x, 2)",
+        """
+        ShapeError: the axes of a matrix product do not fit
+          found:    n as the first extent of linear_1: real[n, 2]
+          expected: 3, the last extent of x: real[n, 3]
+          where:    FILE:5:12
+        """,
+    ),
+    (
+        "    return nc.max(x, x)",
+        """
+        ShapeError: 'x' has no such axis
+          found:    <traced x: real[n, 3]>
+          expected: x: real[n, 3]
+          where:    FILE:5:12
+          remedy:   the max of two tensors is nc.maximum
+        """,
+    ),
+    (
+        "    return nc.param('w', 3, [1, 2, 3])",
+        """
+        TraceError: the start of 'w' cannot be [1, 2, 3]
+          expected: a number, or a text such as normal(0, 0.1)
+          where:    FILE:5:12
+        """,
+    ),
+    (
+        "    h = x\n    while True:\n        h = nc.relu(h)",
+        """
+        SpecError: too many nodes
+          expected: at most 1000
+          where:    FILE:7:13
+        """,
+    ),
 ]
 
 

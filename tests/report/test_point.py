@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from nablac.errors import NablacError
 from nablac.report.point import ROWS, read_point
-
 from tests.report.models import SMOOTH, example, model_of
 
 
@@ -94,7 +94,7 @@ def test_arrays_cannot_be_written_out(tmp_path: Path) -> None:
 
 
 def test_what_has_no_start_must_be_given(tmp_path: Path) -> None:
-    text = "model: m\ninputs: {s: real}\nparams: {w: real ~ normal(0, 1)}\nequations: [f = (w - s)**2]\nloss: f\n"
+    text = "model: m\ninputs: {s: real}\nparams: {w: \"real ~ normal(0, 1)\"}\nequations: [f = (w - s)**2]\nloss: f\n"
     model = model_of(text + "optimizer: {sgd: {lr: 0.1}}\n", tmp_path)
     for given, missing in (("w=1", "'s' has no value"), ("s=1", "'w' has no value")):
         with pytest.raises(NablacError, match=missing):

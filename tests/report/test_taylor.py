@@ -8,13 +8,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+
 from nablac.frontend.model import Model
 from nablac.ir.interpret import interpret
 from nablac.ir.tensor import Role
 from nablac.report.plot import plot
 from nablac.report.point import Point, read_point
 from nablac.report.taylor import Expansion, expansion, taylor_sheets
-
 from tests.report.models import FAN, RESIDUAL, SMOOTH, example, model_of
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -74,7 +74,7 @@ def test_a_circuit_with_many_operations(at: str, tmp_path: Path) -> None:
 
 
 def test_the_bottom_of_the_parabola_is_in_the_table() -> None:
-    model = example("robust_regression")
+    model = example("digits")
     expanded = expansion(model, read_point("random", model))
     assert expanded.best == pytest.approx(expanded.slope / expanded.curvature)
     step = next(s for s in expanded.rows if s.rate == expanded.best)
@@ -102,6 +102,15 @@ def test_the_plot(name: str) -> None:
             x, y = map(float, point.split())
             assert 77 <= x <= 623 and 57 <= y <= 349
     assert "learning rate η" in {t.text for t in root.iter(f"{SVG}text")}
+
+
+def test_a_loss_that_is_nearly_straight_is_not_plotted_to_the_end_of_the_world() -> None:
+    """log(cosh(r)) is as good as |r| for large r: its parabola is 1e10 wide."""
+    model = example("robust_regression")
+    far = {"w": np.zeros(12), "b": np.asarray(13.0)}
+    expanded = expansion(model, read_point("random", model, lambda seed: far))
+    assert expanded.best is not None and expanded.best > 1e6
+    assert expanded.curve[-1][0] < 100 and expanded.rows[-1].rate < 1
 
 
 def test_the_sheets() -> None:

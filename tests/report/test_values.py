@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from nablac.frontend.model import Model
 from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import Access
@@ -15,7 +16,6 @@ from nablac.ir.tensor import Role, Tensor
 from nablac.report.differences import differences, differences_sheet
 from nablac.report.point import Point, read_point
 from nablac.report.values import evaluate, readably, values_sheet
-
 from tests.report.models import FAN, RESIDUAL, SMOOTH, example, model_of
 
 

@@ -147,7 +147,7 @@ LOSSES: dict[str, Row] = {
     "binary cross-entropy of logits": Row(
         {"z": "real[n]"},
         ("q[i] = 1/(1 + exp(-z[i]))", "loss = mean[i](-y[i]*log(q[i]) - (1 - y[i])*log(1 - q[i]))"),
-        {"z": ("d_z[i] = (sigmoid(z[i]) - y[i])/n",)},
+        {"z": ("d_z[i] = (q[i] - y[i])/n",)},
         "Bishop 2006, eq. 4.91", {"y": "real[n]"}, ranges={"y": "unit"}),
     "cross-entropy": Row(
         {"z": "real[n, 5]"},
@@ -279,8 +279,8 @@ MODELS: dict[str, Row] = {
         {"w": "real[5]", "b": "real"},
         ("z[i] = sum[k](w[k]*x[i,k]) + b", "p[i] = 1/(1 + exp(-z[i]))",
          "loss = mean[i](-y[i]*log(p[i]) - (1 - y[i])*log(1 - p[i]))"),
-        {"w": ("e[i] = (sigmoid(z[i]) - y[i])/n", "d_w[k] = sum[i](e[i]*x[i,k])"),
-         "b": ("d_b = sum[i]((sigmoid(z[i]) - y[i])/n)",)},
+        {"w": ("e[i] = (p[i] - y[i])/n", "d_w[k] = sum[i](e[i]*x[i,k])"),
+         "b": ("d_b = sum[i]((p[i] - y[i])/n)",)},
         "Bishop 2006, eq. 4.91", {"x": "real[n, 5]", "y": "real[n]"}, ranges={"y": "unit"}),
     "least squares": Row(
         {"w": "real[5]"}, ("r[i] = sum[k](w[k]*x[i,k]) - y[i]", "loss = sum[i](r[i]**2)"),
@@ -289,8 +289,8 @@ MODELS: dict[str, Row] = {
     "principal components": Row(
         {"W": "real[5, 3]"},
         ("h[i,c] = sum[k](x[i,k]*W[k,c])", "r[i,k] = x[i,k] - sum[c](h[i,c]*W[k,c])", "loss = sum[i,k](r[i,k]**2)"),
-        {"W": ("q[i,k] = 2*r[i,k]", "t[i,c] = sum[k](q[i,k]*W[k,c])",
-               "a[k,c] = sum[i](x[i,k]*t[i,c])", "b[k,c] = sum[i](q[i,k]*h[i,c])", "d_W[k,c] = -a[k,c] - b[k,c]")},
+        {"W": ("t[i,c] = sum[k](r[i,k]*W[k,c])", "a[k,c] = sum[i](x[i,k]*t[i,c])",
+               "b[k,c] = sum[i](r[i,k]*h[i,c])", "d_W[k,c] = -2*(a[k,c] + b[k,c])")},
         "Petersen, Pedersen 2012, 2.4.2; Baldi, Hornik 1989", {"x": "real[n, 5]"}),
     "softmax regression": Row(
         {"W": "real[4, 5]"},

@@ -33,6 +33,19 @@ def weight(expression: Expr) -> int:
     return _count(expression, TRANSCENDENTAL, DIVISION)
 
 
+def depth(expression: Expr) -> int:
+    """How many operations stand one inside the other.
+
+    >>> from nablac.ir.functions import Access
+    >>> a = Access("a")
+    >>> depth(a * (1 - a))
+    2
+    """
+    if isinstance(expression, f.Access) or not expression.args:
+        return 0
+    return 1 + max(map(depth, expression.args))
+
+
 def equation_operations(equation: Equation) -> Expr:
     """Operations of the whole equation, as an expression in its extents; a reduction counts one for each term."""
     each = operations(equation.body) + (1 if equation.reduction else 0)

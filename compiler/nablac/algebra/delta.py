@@ -28,15 +28,22 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Eliminated:
-    """What is left of a sum: its body and the indices still summed, with their extents.
+class Solved:
+    """A delta that went: the index it was solved for, what was put for that, and what must hold for it to be in range."""
 
-    ``solved`` tells each delta that went: the pair, and which index it put what for.
-    """
+    pair: Pair
+    symbol: Symbol
+    solution: Expr
+    guards: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Eliminated:
+    """What is left of a sum: its body, the indices still summed with their extents, and the deltas that went."""
 
     body: Expr
     summed: tuple[tuple[Symbol, Expr], ...]
-    solved: tuple[tuple[Pair, Symbol, Expr], ...] = ()
+    solved: tuple[Solved, ...] = ()
 
 
 def eliminate(body: Expr, pairs: Sequence[Pair], summed: Mapping[Symbol, Expr]) -> Eliminated:
@@ -52,7 +59,7 @@ def eliminate(body: Expr, pairs: Sequence[Pair], summed: Mapping[Symbol, Expr]) 
     waiting = [p for p in pairs if not is_one(p, summed)]
     guards: list[Expr] = []
     left_over: list[Expr] = []
-    solved: list[tuple[Pair, Symbol, Expr]] = []
+    solved: list[Solved] = []
     while waiting:
         pair, symbol = _next(waiting, remaining)
         waiting.remove(pair)
@@ -60,8 +67,8 @@ def eliminate(body: Expr, pairs: Sequence[Pair], summed: Mapping[Symbol, Expr]) 
             left_over.append(Delta(pair.left, pair.right))
             continue
         solution = _solve(pair, symbol)
-        solved.append((pair, symbol, solution))
-        guards += _guards(symbol, solution, remaining[symbol], pair)
+        solved.append(Solved(pair, symbol, solution, tuple(_guards(symbol, solution, remaining[symbol], pair))))
+        guards += solved[-1].guards
         del remaining[symbol]
         put = {symbol: solution}
         body = body.xreplace(put)

@@ -73,7 +73,7 @@ def plain_number(value: object) -> Value | None:
 
 
 def _plain(number: float) -> str:
-    return f"{number:,.0f}" if number == int(number) else repr(number)
+    return f"{int(number):,}" if number == int(number) else repr(number)
 
 
 @dataclass(frozen=True)

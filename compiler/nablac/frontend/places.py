@@ -17,9 +17,15 @@ _FOREIGN = (_PACKAGE, "<frozen ", *(sysconfig.get_paths()[kind] for kind in ("st
 def user_place() -> Place:
     """Where in the user's own file the call stands that led here."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_FOREIGN):
+    while frame is not None and _is_foreign(frame):
         frame = frame.f_back
     return frame_place(frame) if frame is not None else Place("<python>")
+
+
+def _is_foreign(frame: FrameType) -> bool:
+    """Whether a frame is not the user's own; the methods that ``dataclass`` makes have no file, but a module."""
+    module = str(frame.f_globals.get("__name__"))
+    return frame.f_code.co_filename.startswith(_FOREIGN) or module.partition(".")[0] == "nablac"
 
 
 def frame_place(frame: FrameType, lasti: int | None = None) -> Place:
@@ -38,7 +44,7 @@ def last_place(error: BaseException) -> Place | None:
     """The deepest line of the user's own in a traceback."""
     found, trace = None, error.__traceback__
     while trace is not None:
-        if not trace.tb_frame.f_code.co_filename.startswith(_FOREIGN):
+        if not _is_foreign(trace.tb_frame):
             found = frame_place(trace.tb_frame, trace.tb_lasti)
         trace = trace.tb_next
     return found

@@ -22,7 +22,7 @@ import opt_einsum
 from sympy import Expr, Mul, S, Symbol
 
 from nablac.algebra.laws import ALL
-from nablac.algebra.rename import index_symbols
+from nablac.algebra.rename import index_symbols, inlined
 from nablac.algebra.rewrite import rewrite
 from nablac.ir.equation import Equation, Program, Reduction
 from nablac.ir.functions import Access, Delta, accesses
@@ -46,11 +46,32 @@ def contract(program: Program) -> Program:
     equations: list[Equation] = []
     tensors = list(program.tensors)
     for equation in program.equations:
-        parts = _apart(equation, taken)
+        parts = _apart(_with_factors(equation, program), taken)
         for part in parts[:-1]:
             tensors.append(Tensor(part.target, part.shape))
         equations += parts
     return program.with_equations(equations, tensors if len(tensors) > len(program.tensors) else None)
+
+
+def _with_factors(equation: Equation, program: Program) -> Equation:
+    """A sum over i of e[i,j]*..., where e[i,j] = g[j]*v[i,j], with that product put in, so that g comes out of the sum.
+
+    Only where the sum keeps no index that e does not have: what comes out then costs less than it did inside.
+    """
+    if equation.reduction is None or equation.reduction.kind != "sum":
+        return equation
+    over, kept = set(equation.bound), set(equation.indices)
+    body = equation.body
+    for access in Mul.make_args(body):
+        definition = program.defined.get(access.tensor) if isinstance(access, Access) else None
+        if definition is None or definition.reduction is not None or not kept < index_symbols(access):
+            continue
+        put = inlined(access, definition, access)
+        elements = [f for f in Mul.make_args(put) if index_symbols(f)]
+        wide = [f for f in elements if index_symbols(f) & over]
+        if len(wide) == 1 < len(elements) and all(isinstance(f, Access) for f in elements):
+            body = body / access * put
+    return equation.with_body(body)
 
 
 def _apart(equation: Equation, taken: set[str]) -> list[Equation]:

@@ -15,7 +15,7 @@ Leaves to the scheduler: values read by a reduction, which it computes in the sa
 
 from __future__ import annotations
 
-from nablac.algebra.cost import TRANSCENDENTAL, weight
+from nablac.algebra.cost import TRANSCENDENTAL, depth, weight
 from nablac.algebra.laws import ALL
 from nablac.algebra.rename import inlined
 from nablac.algebra.rewrite import rewrite
@@ -23,6 +23,8 @@ from nablac.ir.equation import Equation, Program
 
 LARGEST = 200
 """The operations (by weight) beyond which a body does not grow."""
+DEEPEST = 25
+"""The calls and brackets one inside the other beyond which it does not grow: who walks a body recurses."""
 
 
 def inline(program: Program) -> Program:
@@ -33,7 +35,11 @@ def inline(program: Program) -> Program:
         for access in equation.reads:
             if access.tensor in waiting:
                 definition = waiting.pop(access.tensor)
-                body, laws = rewrite(inlined(equation.body, definition, access), ALL)
+                body = inlined(equation.body, definition, access)
+                if weight(body) > LARGEST or depth(body) > DEEPEST:
+                    equations.append(definition)
+                    continue
+                body, laws = rewrite(body, ALL)
                 equation = equation.with_body(body, *definition.origin.laws, *laws)
         if _goes_into_reader(equation, program):
             waiting[equation.target] = equation

@@ -21,15 +21,14 @@ Leaves to others: sums of squares and of products of differences, where the know
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable
 from math import prod
 
-from sympy import Add, Expr, Mul, S, Symbol, expand_mul
+from sympy import Add, Expr, Mul, Symbol, expand_mul
 
 from nablac.algebra.choice import choice, is_place
 from nablac.algebra.laws import ALL
-from nablac.algebra.match import match
+from nablac.algebra.match import Bindings, match
 from nablac.algebra.rename import apart, index_symbols, inlined, taken_names
 from nablac.algebra.rewrite import rewrite
 from nablac.ir.equation import Equation, Program, Reduction
@@ -59,17 +58,13 @@ class _Resolving:
 
     def take(self, equation: Equation) -> Equation:
         """The equation with its sum resolved, and remembered."""
-        if equation.reduction is None:
-            self.defined[equation.target] = equation
-            return equation
-        if equation.reduction.kind != "sum":
-            return equation
-        equation = self._without_sum(equation) or self._exchanged(equation) or equation
+        if _is_sum(equation):
+            equation = self._without_sum(equation) or self._exchanged(equation) or equation
         self.defined[equation.target] = equation
-        if equation.reduction is not None:
+        if _is_sum(equation):
             scale, inside = _apart(equation.body, equation)
-            if not index_symbols(scale) and not scale.has(Access) and inside.has(Access):
-                self.sums.setdefault(min(_sources(inside)), []).append((equation, scale, inside))
+            if inside.has(Access) and not scale.has(Access) and not index_symbols(scale):
+                self.sums.setdefault(_sources(inside)[0], []).append((equation, scale, inside))
         return equation
 
     def _without_sum(self, equation: Equation) -> Equation | None:
@@ -78,9 +73,7 @@ class _Resolving:
             return None
         body, laws = rewrite(value, ALL)
         ranges = tuple((i, equation.ranges[i]) for i in equation.indices)
-        return Equation(
-            equation.target, equation.indices, body, ranges, None, equation.origin.touched(LAW, *laws)
-        )
+        return Equation(equation.target, equation.indices, body, ranges, None, equation.origin.touched(LAW, *laws))
 
     def _value(self, body: Expr, equation: Equation, depth: int) -> Expr | None:
         """The sum of a body over the equation's bound indices without a sum, or None."""
@@ -139,7 +132,7 @@ class _Resolving:
         outside, inside = _apart(equation.body, equation)
         for access in accesses(inside):
             definition = self.defined.get(access.tensor)
-            if definition is None or definition.reduction is None or not _is_factor(access, inside):
+            if definition is None or not _is_sum(definition) or access not in Mul.make_args(inside):
                 continue
             definition = apart(definition, taken_names(equation))
             over = {c: definition.ranges[c] for c in definition.bound}
@@ -150,10 +143,8 @@ class _Resolving:
             if known is None:
                 continue
             ranges = tuple((i, equation.ranges[i]) for i in equation.indices) + tuple(over.items())
-            origin = equation.origin.touched(LAW)
-            return Equation(
-                equation.target, equation.indices, outside * free * known, ranges, Reduction("sum", tuple(over)), origin
-            )
+            summed, origin = Reduction("sum", tuple(over)), equation.origin.touched(LAW)
+            return Equation(equation.target, equation.indices, outside * free * known, ranges, summed, origin)
         return None
 
 
@@ -177,28 +168,30 @@ def _terms(inside: Expr, equation: Equation) -> tuple[Expr, ...]:
     return Add.make_args(expand_mul(inside, deep=False))
 
 
-def _same_sum(bindings: object, held: Equation, equation: Equation) -> bool:
-    """Whether the bound indices run over the same ranges, and no other index of the known sum is bound here."""
-    assert isinstance(bindings, dict)
+def _same_sum(bindings: Bindings, held: Equation, equation: Equation) -> bool:
+    """Whether the known sum runs over just the indices that this one runs over, at places it has."""
     if any(i not in bindings for i in held.ranges):
         return False
-    over = [bindings[k] for k in held.bound]
-    if set(over) != set(equation.bound) or any(equation.ranges[bindings[k]] != held.ranges[k] for k in held.bound):
+    over = {bindings[k] for k in held.bound}
+    if over != set(equation.bound):
         return False
-    free = [bindings[i] for i in held.indices]
-    plain = [b for b in free if isinstance(b, Symbol)]
-    return not any(index_symbols(b) & set(over) for b in free) and len(set(plain)) == len(plain) and all(
-        equation.ranges.get(bindings[i]) in (held.ranges[i], None) for i in held.indices if bindings[i] in plain
-    )
+    for i in held.ranges:
+        place = bindings[i]
+        if isinstance(place, Symbol) and equation.ranges.get(place) != held.ranges[i]:
+            return False
+        if i in held.indices and index_symbols(place) & over:
+            return False
+    return True
 
 
 def _sources(inside: Expr) -> tuple[str, ...]:
     return tuple(sorted({a.tensor for a in accesses(inside)}))
 
 
-def _is_factor(access: Access, inside: Expr) -> bool:
-    return access in Mul.make_args(inside)
+def _is_sum(equation: Equation) -> bool:
+    return equation.reduction is not None and equation.reduction.kind == "sum"
 
 
-def _size(extents: Iterator[Expr] | object) -> int:
-    return prod(int(e) if e.is_Integer else NOMINAL for e in extents)  # type: ignore[attr-defined]
+def _size(extents: Iterable[Expr]) -> int:
+    sizes: list[int] = [int(e) if e.is_Integer else NOMINAL for e in extents]
+    return prod(sizes)

@@ -64,8 +64,9 @@ def _entries(compiled: Compiled, notation: Notation, spans: Mapping[int, tuple[S
         for equation in program.equations:
             number = compiled.number(equation)
             if number not in found:
-                matrix = matrix_form(equation, program, notation)
-                composed = composed_matrix_form(equation, program, notation)
+                has_axes = equation.indices or any(access.indices for access in equation.reads)
+                matrix = matrix_form(equation, program, notation) if has_axes else None
+                composed = composed_matrix_form(equation, program, notation) if has_axes else None
                 found[number] = Entry(
                     number=number,
                     equation=equation,

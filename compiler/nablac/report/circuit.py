@@ -155,7 +155,7 @@ class _Parts:
     def power(self, base: Expr, exponent: Expr) -> Access:
         inside = self.name(base)
         if not exponent.is_number:
-            return self.make(inside ** self.name(exponent), "xʸ")
+            return self.make(inside ** self.name(exponent), f"{_number(base)}ˣ" if base.is_number else "xʸ")
         if exponent.is_negative:
             under = inside if exponent == -1 else self.power(base, -exponent)
             return self.make(1 / under, "1/x")

@@ -29,7 +29,8 @@ class Span:
 class Step:
     """One step of a derivation: what was done, by which law, and what stands there afterwards.
 
-    ``identity`` is the law as text (``log(exp(x)) = x``); ``operations`` counts the formula's, where it is a body.
+    ``identity`` is the law as text (``log(exp(x)) = x``); ``operations`` counts the body's.  ``equation`` is what
+    stands there, where it is one and no local derivative.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Step:
     text: str
     identity: str | None = None
     operations: int | None = None
+    equation: Equation | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,17 @@ class Warning_:
     subject: str
     where: Place | None
     remedy: str
+
+
+SIGNS = (
+    ("⊙ ⊘", "elementwise product and quotient"),
+    ("f(A), A²", "of a matrix: elementwise"),
+    ("𝟏", "a column of ones"),
+    ("[c]", "1 where c holds, else 0"),
+    ("diag(s)", "a diagonal matrix"),
+    ("Y", "for labels y: the matrix of their one-hot rows"),
+)
+"""How the matrix forms are to be read."""
 
 
 @dataclass(frozen=True)

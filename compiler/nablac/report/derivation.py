@@ -7,10 +7,10 @@ compiled: a test holds the last step equal to the equation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from sympy import Expr, Mul, S
+from sympy import And, Expr, Mul, S, Symbol
 
 from nablac.algebra.cost import equation_operations, operations
 from nablac.algebra.delta import Pair, eliminate, is_one
@@ -19,7 +19,7 @@ from nablac.algebra.laws import ALL
 from nablac.algebra.pullback import Derivation, Term
 from nablac.algebra.rewrite import rewrite_steps
 from nablac.ir.equation import Equation, Program, Reduction
-from nablac.ir.functions import Access, Delta
+from nablac.ir.functions import Access, Delta, Where
 from nablac.ir.text import print_equation, print_expression
 from nablac.pipeline import Compiled
 from nablac.report.boxes import Box, Fenced, Fraction, Name, Operator, Row
@@ -28,6 +28,8 @@ from nablac.report.formula import expression_form, index_form
 from nablac.report.laws import PASSES, identity
 from nablac.report.notation import Notation
 from nablac.report.reading import SOFTMAX, with_softmax
+
+Ranges = Mapping[Symbol, Expr]
 
 
 def gradient(compiled: Compiled, wrt: str, notation: Notation) -> Gradient:
@@ -74,8 +76,7 @@ class Stages:
         last, changes = self.history(start, after="differentiate")
         program = self.compiled.programs["gradient"]
         final = [e for e in program.equations if e.target == adjoint]
-        read = [with_softmax(e, program) for e in final]
-        changes += [self.equation("read as", e, SOFTMAX) for e in read if e is not None]
+        changes += [step for e in final for step in self.read(e)]
         return Stage(
             adjoint,
             terms[0].derivation.access.tensor if terms else adjoint.removeprefix("d_"),
@@ -105,31 +106,38 @@ class Stages:
             yield self.equation(law.name, replace(left, body=body), law.identity)
 
     def deltas(self, stated: Equation, d: Derivation) -> Iterator[Step]:
-        """The product under all its deltas, then each delta that goes, then guards where an index could leave."""
+        """The product under all its deltas, then each delta that goes, with a guard where an index could leave its range."""
         body, summed = d.product.body, dict(d.product.ranges)
         pairs = [p for p in d.pairs if not is_one(p, summed)]
         yield self.equation("chain rule", _under(stated, body, summed, pairs), "sum over what reads it")
-        for pair, symbol, solution in d.left.solved:
+        guards: list[Expr] = []
+        for solved in d.left.solved:
+            pair, symbol, solution = solved.pair, solved.symbol, solved.solution
             put = {symbol: solution}
             pairs.remove(pair)
             pairs = [Pair(p.left.xreplace(put), p.right.xreplace(put), p.extent) for p in pairs]
-            body = body.xreplace(put)
+            body, guards = body.xreplace(put), [g.xreplace(put) for g in (*guards, *solved.guards)]
             del summed[symbol]
             delta = f"delta({print_expression(pair.left)}, {print_expression(pair.right)})"
             gone = f"sum[{symbol}]({delta}*f({symbol})) = f({print_expression(solution)})"
-            yield self.equation("delta elimination", _under(stated, body, summed, pairs), gone)
-        left = _summed(stated, d.left.body, dict(d.left.summed))
-        if left.body != _under(stated, body, summed, pairs).body:
-            yield self.equation("kept in range", left)
+            yield self.equation("delta elimination", _under(stated, body, summed, pairs, guards), gone)
 
     def forward(self, equation: Equation) -> tuple[Step, ...]:
         """How a forward equation came from what the user wrote; nothing where it stands as it was written."""
         start = self.records[0].program.defined.get(equation.target)
         if start is None:
             laws = equation.origin.distinct_laws
-            return (self.equation("; ".join(laws) or "new", equation, "; ".join(map(identity, laws)) or None),)
-        _, changes = self.history(start, after="trace")
-        return (self.equation("as written", start), *changes) if changes else ()
+            told = "; ".join(map(identity, laws)) or None
+            steps = [self.equation("; ".join(laws) or "new", equation, told)]
+        else:
+            _, changes = self.history(start, after="trace")
+            steps = [self.equation("as written", start), *changes] if changes else []
+        return (*steps, *self.read(equation))
+
+    def read(self, equation: Equation) -> list[Step]:
+        """What a person reads in it."""
+        read = with_softmax(equation, self.compiled.programs["gradient"])
+        return [] if read is None else [self.equation("read as", read, SOFTMAX)]
 
     def history(self, start: Equation, after: str) -> tuple[Equation | None, list[Step]]:
         """What the passes after one made of an equation; None for one that went into its readers."""
@@ -151,7 +159,7 @@ class Stages:
     def equation(self, title: str, equation: Equation, identity: str | None = None) -> Step:
         """A step that ends in an equation."""
         form = index_form(equation, self.notation)
-        return Step(title, form, print_equation(equation), identity, operations(equation.body))
+        return Step(title, form, print_equation(equation), identity, operations(equation.body), equation)
 
     def local(self, title: str, d: Derivation, slope: Expr, identity: str | None = None) -> Step:
         """A step that ends in a local derivative; of a reduction, the derivative of what it runs over."""
@@ -166,13 +174,15 @@ class Stages:
         return Step(title, form, text, identity, operations(slope))
 
 
-def _under(stated: Equation, body: Expr, summed: dict, pairs: list[Pair]) -> Equation:  # type: ignore[type-arg]
-    """The sum of a body times its deltas; a delta between equal places is 1."""
-    deltas = [Delta(p.left, p.right) for p in pairs if p.left != p.right]
-    return _summed(stated, Mul(body, *deltas), summed)
+def _under(
+    stated: Equation, body: Expr, summed: Ranges, pairs: Sequence[Pair], guards: Sequence[Expr] = ()
+) -> Equation:
+    """The sum of a body times its deltas, where the guards hold."""
+    product = Mul(body, *(Delta(p.left, p.right) for p in pairs))
+    return _summed(stated, Where(And(*guards), product, S.Zero), summed)
 
 
-def _summed(stated: Equation, body: Expr, summed: dict) -> Equation:  # type: ignore[type-arg]
+def _summed(stated: Equation, body: Expr, summed: Ranges) -> Equation:
     reduction = Reduction("sum", tuple(summed)) if summed else None
     return replace(stated, body=body, extents=(*stated.extents, *summed.items()), reduction=reduction)
 

@@ -28,8 +28,8 @@ SHAPES = frozenset(
 
 DARK = re.compile(r"@media *\(prefers-color-scheme: *dark\)")
 
-NARROW = 420
-"""Pixels that a margin beside the text has room for."""
+NARROW, LANDSCAPE = 360, 1.6
+"""Wider than a margin beside the text has room for, and so much wider than high: a drawing that lies above the text."""
 
 SMALLEST = 0.75
 """How much a drawing may shrink before it scrolls."""
@@ -65,7 +65,7 @@ def inlaid(id_: str, title: str, svg: str) -> Figure:
     root.attrib.pop("aria-labelledby", None)
     root.set("aria-label", title)
     ElementTree.register_namespace("", SPACE)
-    shape = "wide" if width > height and width > NARROW else "tall"
+    shape = "wide" if width > max(NARROW, LANDSCAPE * height) else "tall"
     return Figure(id_, title, shape, Markup(ElementTree.tostring(root, encoding="unicode")), "".join(rules))
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nablac.algebra.laws import ALL, SHORT
-from nablac.passes import select, share, shift
+from nablac.passes import resolve, scale, select, share, shift
 
 IDENTITIES: Mapping[str, str] = {
     **{law.name: law.identity for law in (*ALL, *SHORT)},
     "saved output": "the derivative in terms of the value that the forward pass keeps",
     share.LAW: "what an equation computes already is read from it",
     shift.LAW: "sum[k](exp(z[k])) = exp(m)*sum[k](exp(z[k] - m)) with m = max[k](z[k])",
+    resolve.LAW: "a sum whose value another equation or a definition gives is not summed again",
+    scale.LAW: "sum[k](2*u[k]) = 2*sum[k](u[k])",
     select.LAW: "sum[k](where(k == y, f(k), 0)) = f(y)",
 }
 """The laws of the tables and those that are passes, each with its identity."""
@@ -20,6 +22,8 @@ PASSES: Mapping[str, str] = {
     "trace": "as it was derived",
     "canonicalise": "copies and constants are put into their readers",
     "select": "a choice under a sum picks its term",
+    "resolve": "sums whose value is known are not summed again",
+    "scale": "numbers stand outside sums",
     "stabilise": "the laws are applied, definitions written out where that lets one fire",
     "contract": "products in the cheapest order, factors out of sums that do not run over them",
     "inline": "an elementwise equation goes into its only reader",

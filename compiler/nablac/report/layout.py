@@ -22,22 +22,22 @@ LOOSE = 0.001
 
 @dataclass(frozen=True)
 class Size:
-    """A node's extent across and along the flow."""
+    """A node's extent across and along the flow, and the distance between the ends of the edges that arrive at it."""
 
     across: float
     along: float
+    port: float = 0.0
 
 
 @dataclass(frozen=True)
 class Spacing:
-    """Free space between neighbours of a rank, between ranks, and between the ends of edges at one node.
+    """Free space between neighbours of a rank, and between ranks.
 
     ``wider`` adds to the space behind a rank, by its number.  On a ``grid`` all places are whole; an edge takes one.
     """
 
     across: float
     along: float
-    port: float
     wider: Mapping[int, float] = field(default_factory=dict)
     grid: bool = False
 
@@ -109,7 +109,7 @@ def layout(
         else:
             boxes[name] = Box(x, y, vertex.size.across, vertex.size.along)
     routes = {}
-    ports = _ports(vertices, chains, spacing)
+    ports = _ports(vertices, chains)
     for edge, chain, port in zip(graph.edges, chains, ports, strict=True):
         points = _points(vertices, chain, port, start, spacing)
         routes[edge] = tuple((y, x) for x, y in points) if rights else tuple(points)
@@ -261,13 +261,13 @@ def _starts(vertices: list[_Vertex], rows: list[list[int]], spacing: Spacing) ->
     return [*starts, at]
 
 
-def _ports(vertices: list[_Vertex], chains: list[list[int]], spacing: Spacing) -> list[float]:
+def _ports(vertices: list[_Vertex], chains: list[list[int]]) -> list[float]:
     """Where each edge meets its target: side by side, in the order in which the edges arrive."""
     ports = [0.0] * len(chains)
     for target in {c[-1] for c in chains}:
         arriving = [i for i, c in enumerate(chains) if c[-1] == target]
         arriving.sort(key=lambda i: vertices[chains[i][-2]].at)
-        step = min(spacing.port, vertices[target].size.across / max(len(arriving), 1))
+        step = min(vertices[target].size.port, vertices[target].size.across / len(arriving))
         for place, i in enumerate(arriving):
             ports[i] = vertices[target].at + (place - (len(arriving) - 1) / 2) * step
     return ports

@@ -15,7 +15,10 @@ def markdown(report: Report, steps: bool = False) -> str:
     if steps:
         parts.append("## Derivations")
         for stage in distinct_stages(report.gradients):
-            parts += [f"### The adjoint of `{stage.of}`", *(_step(number, s) for number, s in enumerate(stage.steps, 1))]
+            parts += [
+                f"### The adjoint of `{stage.of}`",
+                *(_step(number, s) for number, s in enumerate(stage.steps, 1)),
+            ]
     for gradient in report.gradients:
         parts += _gradient(report, gradient)
     parts += ["## Costs", _table(("", "formula", "at the sizes"), _costs(report))]

@@ -46,7 +46,8 @@ from nablac.report.view import (
 KINDS = {"forward": "Forward pass", "backward": "Backward pass", "metric": "Metrics", "update": "Update"}
 """The groups of equations, in their order."""
 
-STYLED = re.compile(r' style="[^"]*"')
+IDLE = re.compile(r' (?:style="[^"]*"|fence="true"|stretchy="true")')
+"""Attributes of MathML that the page does without: it aligns cells in its own style, and the rest is the default."""
 
 NUMERIC = re.compile(r"[-\u2212+]?(\d|nan|inf)|$")
 
@@ -153,7 +154,7 @@ class _Page:
         elif origin.layer is not None:
             yield Markup("layer <code>{}</code>").format(origin.layer)
         yield from (Markup('<span class="law">{}</span>').format(law) for law in origin.distinct_laws)
-        yield Markup("{} operations").format(_expression(entry.operations))
+        yield escape(_operations(_expression(entry.operations)))
         target = entry.equation.target
         if target in self.gradients:
             yield _link(self.wrt(self.gradients[target]), "derivation")
@@ -183,9 +184,7 @@ class _Page:
         if gradient.shared:
             symbols = Markup(", ").join(self.symbol(name) for name in gradient.shared[: 2 * ENDS])
             more = Markup(" and {} more").format(len(gradient.shared) - 2 * ENDS)
-            facts.append(
-                ("read from the forward pass", symbols + more if len(gradient.shared) > 2 * ENDS else symbols)
-            )
+            facts.append(("read from the forward pass", symbols + more if len(gradient.shared) > 2 * ENDS else symbols))
         return Chain(
             self.wrt(gradient),
             gradient.wrt,
@@ -202,9 +201,9 @@ class _Page:
         through = Markup(", ").join(self.symbol(name) for name in stage.through)
         before, after = _expression(stage.operations_before), _expression(stage.operations_after)
         if not stage.numbers:
-            count = "read in place" if before == "0" else f"{before} operations, read in place"
+            count = "read in place" if before == "0" else f"{_operations(before)}, read in place"
         else:
-            count = f"{after} operations" if before == after else f"{before} \u2192 {after} operations"
+            count = _operations(after) if before == after else f"{before} \u2192 {_operations(after)}"
         facts = [*([Markup("through {}").format(through)] if stage.through else []), escape(count)]
         return Derived(
             _anchor("stage", stage.adjoint),
@@ -295,8 +294,8 @@ class _Page:
 
 
 def _math(box: Box, display: bool = True) -> Markup:
-    """A formula; how its cells are aligned is said in the page's style, whose policy allows no attributes."""
-    return Markup(STYLED.sub("", mathml(box, display=display)))
+    """A formula."""
+    return Markup(IDLE.sub("", mathml(box, display=display)))
 
 
 def _unfolded(step: Step) -> Unfolded:
@@ -305,7 +304,7 @@ def _unfolded(step: Step) -> Unfolded:
     if step.identity is not None:
         facts.append(Markup('<span class="identity">{}</span>').format(step.identity))
     if step.operations is not None:
-        facts.append(Markup("{} operations").format(step.operations))
+        facts.append(escape(_operations(str(step.operations))))
     return Unfolded(step.title, _math(step.formula), tuple(facts))
 
 
@@ -330,6 +329,10 @@ def _cells(pairs: Iterable[tuple[str, str]]) -> tuple[Cell, ...]:
 def _expression(expression: Expr) -> str:
     """An operation count as text."""
     return print_expression(expression).replace("*", "\u00b7").replace("\u00b7\u00b7", "^")
+
+
+def _operations(count: str) -> str:
+    return "1 operation" if count == "1" else f"{count} operations"
 
 
 def _link(target: str, text: str) -> Markup:

@@ -17,6 +17,8 @@ MARGIN = 14
 LETTER, SMALL = 8.1, 6.9
 """The width to reckon with for a letter of a title and of a row."""
 LINE = 16
+PORT = 22.0
+"""The distance between the ends of edges at a node."""
 STUB = 30
 """The shortest stretch of an edge that carries a value."""
 
@@ -85,9 +87,7 @@ def _style() -> str:
 
 def _spacing(graph: Graph, flow: str) -> Spacing:
     room = max((len(e.gradient) for e in graph.edges if e.gradient is not None), default=0) * SMALL
-    if flow == "right":
-        return Spacing(18, 34 + room, 22)
-    return Spacing(28, 34 + (12 if room else 0), max(22, room + 8))
+    return Spacing(18, 34 + room) if flow == "right" else Spacing(28, 34 + (12 if room else 0))
 
 
 def _size(node: Node, graph: Graph, flow: str) -> Size:
@@ -95,16 +95,17 @@ def _size(node: Node, graph: Graph, flow: str) -> Size:
     width, height = _shape(node, sum(e.target == node.name for e in graph.edges))
     stub = _stub(node, flow)
     if flow == "right":
-        return Size(max(height + 2 * _overhead(node), 2 * LINE + 4 if stub else 0), width + stub)
+        return Size(max(height + 2 * _overhead(node), 2 * LINE + 4 if stub else 0), width + stub, PORT)
     label = 2 * max((len(t) for _, t in node.labels), default=0) * SMALL + 18 if stub else 0
-    return Size(max(width, label), height + stub)
+    parts = [len(e.gradient) for e in graph.edges if e.target == node.name and e.gradient is not None]
+    return Size(max(width, label), height + stub, max(PORT, max(parts, default=0) * SMALL + 8))
 
 
 def _shape(node: Node, ports: int) -> tuple[float, float]:
     """The box alone."""
     if node.kind == "operation":
         width = max(38.0, len(node.title) * LETTER + 18)
-        return max(width, 22.0 * ports), max(38.0, 22.0 * ports)
+        return max(width, PORT * ports), max(38.0, PORT * ports)
     lines = _lines(node)
     width = max(len(node.title) * LETTER, *(len(text) * SMALL for _, text in lines), 24.0) + 24
     return width, 30.0 + LINE * len(lines) - (4 if not lines else 0) + (2 if lines else 0)

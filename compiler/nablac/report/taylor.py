@@ -9,6 +9,7 @@ Hg is ``forward`` applied to ``reverse``'s result, in the direction g.  Of circu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -104,11 +105,11 @@ def expansion(model: Model, point: Point) -> Expansion:
     curvature = _inner(gradient.values(), [curved[twice.names[derived.names[name]]] for name in names])
     loss_after = _loss_along(model, point, gradient)
     loss, rate = loss_after(0.0), float(model.optimizer.lr)
+    reach = _reach(rate, loss, slope, curvature)
     rows = tuple(
         Step(r, r * slope, r * slope - r**2 / 2 * curvature, loss - loss_after(r))
-        for r in _rates(rate, slope, curvature)
+        for r in _rates(rate, slope, curvature, reach)
     )
-    reach = _reach(rate, slope, curvature)
     curve = tuple((r, loss_after(r)) for r in np.linspace(0.0, reach, SAMPLES).tolist())
     formulas = _formulas(records[-1].program, names, derived.names) if is_circuit(model.program) else None
     return Expansion(model.loss, point, rate, loss, slope, curvature, rows, curve, formulas)
@@ -131,15 +132,17 @@ def _loss_along(model: Model, point: Point, gradient: Mapping[str, NDArray[Any]]
     return after
 
 
-def _rates(rate: float, slope: float, curvature: float) -> list[float]:
-    """Rates around the model's own and, where there is one, that at the bottom of the parabola."""
+def _rates(rate: float, slope: float, curvature: float, reach: float) -> list[float]:
+    """Rates around the model's own and, where it is in reach, that at the bottom of the parabola."""
     rates = {rate * factor for factor in FACTORS}
-    return sorted(rates | ({slope / curvature} if curvature > 0 and slope > 0 else set()))
+    return sorted(rates | ({slope / curvature} if 0 < slope <= reach * curvature else set()))
 
 
-def _reach(rate: float, slope: float, curvature: float) -> float:
-    """How far the plot goes: past the bottom of the parabola, and past the model's own rate."""
-    return max(4 * rate, 2.2 * slope / curvature) if curvature > 0 and slope > 0 else 8 * rate
+def _reach(rate: float, loss: float, slope: float, curvature: float) -> float:
+    """How far the plot goes: past the bottom of the parabola, but not to where the tangent has left all sense."""
+    bottom = slope / curvature if curvature > 0 else math.inf
+    sensible = 2 * (abs(loss) + 1) / slope if slope > 0 else 8 * rate
+    return max(4 * rate, min(2.2 * bottom, sensible))
 
 
 # --- formulas -------------------------------------------------------------------------------------------------------

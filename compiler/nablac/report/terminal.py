@@ -11,7 +11,7 @@ from rich.text import Text
 
 from nablac.emit.comments import runs
 from nablac.report.boxes import Box
-from nablac.report.content import Entry, Gradient, Report, Sheet, Stage, Step, distinct_stages
+from nablac.report.content import SIGNS, Entry, Gradient, Report, Sheet, Stage, Step, distinct_stages
 from nablac.report.plain import plain
 
 QUIET, HEAD, NUMBER, MATRIX, LAW = "dim", "bold", "cyan", "green", "magenta"
@@ -87,7 +87,7 @@ def _stage(page: _Page, stage: Stage) -> None:
     page.line((f"      operations: {before} by the chain rule alone, {after} as compiled", QUIET))
 
 
-def _legend(page: _Page, report: Report, entries: Iterable[Entry]) -> None:
+def _legend(page: _Page, report: Report, entries: Sequence[Entry]) -> None:
     """The symbols that are not spelled as the program spells them, as far as a formula above shows them."""
     shown = {name for e in entries for name in (e.equation.target, *e.equation.sources)}
     rows = [(plain(t.symbol), t.name) for t in report.tensors if t.name in shown]
@@ -95,6 +95,8 @@ def _legend(page: _Page, report: Report, entries: Iterable[Entry]) -> None:
     if different:
         page.section("notation")
         page.columns([f"{symbol} = {name}" for symbol, name in different])
+    if any(e.matrix_form is not None for e in entries):
+        page.columns([f"{sign}: {meaning}" for sign, meaning in SIGNS])
 
 
 class _Page:

@@ -78,6 +78,7 @@ SHORT: tuple[Law, ...] = (
     Law(
         "both sigmoids", "sigmoid(u)*sigmoid(-u) = sigmoid(u)*(1 - sigmoid(u))", (Add, Mul), exponentials.both_sigmoids
     ),
+    Law("choice of factor", "where(u > 0, relu(u)*v, 0) = relu(u)*v", (Where,), conditions.choice_of_factor),
     Law("products out", "u*(1 - v) - v*(1 - u) = u - v", (Add,), fractions.products_out),
     Law("clip", "where(abs(u) <= 2, u, 2*sign(u)) = max(min(u, 2), -2)", (Where,), conditions.clipped),
 )

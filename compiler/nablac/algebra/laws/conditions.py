@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sympy
-from sympy import Add, Expr, S, expand_mul
+from sympy import Add, Expr, Mul, S, expand_mul
 from sympy.core.relational import GreaterThan, LessThan, Relational, StrictGreaterThan, StrictLessThan
 from sympy.logic.boolalg import Boolean
 
 from nablac.algebra.cost import weight
-from nablac.ir.functions import Where, absolute, maximum, minimum, relu, sign
+from nablac.ir.functions import Access, Where, absolute, maximum, minimum, relu, sign
 
 AT_MOST, AT_LEAST = (LessThan, StrictLessThan), (GreaterThan, StrictGreaterThan)
 ORDERS: tuple[type, ...] = AT_MOST + AT_LEAST
@@ -77,3 +77,22 @@ def clipped(node: Expr) -> Expr | None:
     slope = number if rest.args[0] == u else -number
     scale = slope / c
     return scale * maximum(minimum(u, c), -c) if scale.is_nonzero and a == scale * u else None
+
+
+def choice_of_factor(node: Expr) -> Expr | None:
+    """where(u > 0, relu(u)*v, 0) = relu(u)*v, where v is finite at any rate."""
+    condition = node.args[0]
+    if isinstance(condition, StrictGreaterThan) and condition.args[1] == 0:
+        return product_without_choice(node, relu(condition.args[0]))
+    return None
+
+
+def product_without_choice(node: Expr, factor: Expr) -> Expr | None:
+    """The product in a choice where(c, factor*v, 0), if the factor is 0 where c does not hold and v a mere product."""
+    _, product, otherwise = node.args
+    others = [f for f in Mul.make_args(product) if f != factor]
+    if otherwise != 0 or len(others) == len(Mul.make_args(product)):
+        return None
+    bases = [f.as_base_exp() for f in others]
+    plain = all(b.is_Symbol or b.is_number or (isinstance(b, Access) and e.is_positive) for b, e in bases)
+    return product if plain else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sympy
 from sympy import Add, Expr, Mul, S
 
-from nablac.algebra.cost import weight
 from nablac.algebra.laws.looking import powers_of
 from nablac.ir.functions import Where, absolute, relu, sign
 
@@ -91,9 +90,15 @@ def number_out_of_sum(node: Expr) -> Expr | None:
     for factor in node.args:
         if isinstance(factor, Add):
             number, rest = factor.primitive()
-            if number not in (1, -1) and weight(rest) < weight(factor):
+            if number not in (1, -1) and not _gains_number(rest, number):
                 return Mul(number, *(a for a in node.args if a is not factor), rest)
     return None
+
+
+def _gains_number(rest: Expr, number: Expr) -> bool:
+    """Whether a term has a number in ``rest`` and none in ``number*rest``: u + v/5 = (5*u + v)/5."""
+    coefficients = [abs(term.as_coeff_Mul()[0]) for term in Add.make_args(rest)]
+    return any(c != 1 and abs(number * c) == 1 for c in coefficients)
 
 
 def common_factor(node: Expr) -> Expr | None:
