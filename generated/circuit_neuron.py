@@ -220,10 +220,9 @@ def _read(inputs, entry):
         raise InputError("the inputs' names differ", ", ".join(inputs) or "none", ", ".join(READS[entry]) or "none")
     data, extents = {}, {}
     for name in READS[entry]:
-        (shape, dtype), within = INPUTS[name], (0, LABELS[name] - 1) if name in LABELS else ()
-        array = _convert(f"the input '{name}'", inputs[name], [extents.get(e, e) for e in shape], dtype, within)
-        extents |= {e: size for e, size in zip(shape, array.shape, strict=True) if isinstance(e, str)}
-        data[name] = array[()]
+        (shape, dtype), ends = INPUTS[name], (0, LABELS[name] - 1) if name in LABELS else ()
+        data[name] = _convert(f"the input '{name}'", inputs[name], [extents.get(e, e) for e in shape], dtype, ends)[()]
+        extents |= {e: size for e, size in zip(shape, data[name].shape, strict=True) if isinstance(e, str)}
     return data, extents
 
 
@@ -534,9 +533,8 @@ def selfcheck(seed=0, rows=4):
     weights = unpack(params.astype(np.float64))
     for name, grad in unpack(loss_and_grad(params, **data)[1]).items():
         change = random.choice((-1, 1), grad.shape) * 1e-5 / grad.size**0.5
-        ends = [_forward_numpy(weights | {name: weights[name] + c}, *exact)["f"] for c in (change, -change)]
-        error = abs(2 * np.vdot(grad, change) - float(ends[0] - ends[1]))
-        errors[name] = float(error / max(np.linalg.norm(grad * change), 1e-10))
+        up, down = (_forward_numpy(weights | {name: weights[name] + c}, *exact)["f"] for c in (change, -change))
+        errors[name] = float(abs(2 * np.vdot(grad, change) - (up - down)) / max(np.linalg.norm(grad * change), 1e-10))
     return errors
 
 

@@ -9,18 +9,19 @@ Forward:
   (5) loss.p.sum.max[i] = max[k](logits[i, k])
   (6) loss.p.sum.exp[i, k] = exp(logits[i, k] - loss.p.sum.max[i])
   (7) loss.p.sum.scaled[i] = sum[k](loss.p.sum.exp[i, k])
-  (8) loss = sum[i]((log(loss.p.sum.scaled[i]) + loss.p.sum.max[i] - logits[i, y[i]])/n)
-  (17) accuracy.argmax[i] = argmax[c](logits[i, c])
-  (18) accuracy = sum[i](where(accuracy.argmax[i] == y[i], 1/n, 0))
+  (8) loss.p[i, c] = loss.p.sum.exp[i, c]/loss.p.sum.scaled[i]
+  (9) loss = sum[i]((log(loss.p.sum.scaled[i]) + loss.p.sum.max[i] - logits[i, y[i]])/n)
+  (18) accuracy.argmax[i] = argmax[c](logits[i, c])
+  (19) accuracy = sum[i](where(accuracy.argmax[i] == y[i], 1/n, 0))
 
 Gradients:
-  (9) d_logits[i, j] = (loss.p.sum.exp[i, j]/loss.p.sum.scaled[i] - delta(j, y[i]))/n
-  (10) d_relu_1[i, j] = sum[m](d_logits[i, m]*linear_2.W[m, j])
-  (11) d_linear_1[i, j] = where(relu_1[i, j] > 0, d_relu_1[i, j], 0)
-  (12) d_linear_1.W[j, k] = sum[i](d_linear_1[i, j]*x[i, k])
-  (13) d_linear_1.b[j] = sum[i](d_linear_1[i, j])
-  (14) d_linear_2.W[j, k] = sum[i](d_logits[i, j]*relu_1[i, k])
-  (15) d_linear_2.b[j] = sum[i](d_logits[i, j])
+  (10) d_logits[i, j] = (loss.p[i, j] - delta(j, y[i]))/n
+  (11) d_relu_1[i, j] = sum[m](d_logits[i, m]*linear_2.W[m, j])
+  (12) d_linear_1[i, j] = where(relu_1[i, j] > 0, d_relu_1[i, j], 0)
+  (13) d_linear_1.W[j, k] = sum[i](d_linear_1[i, j]*x[i, k])
+  (14) d_linear_1.b[j] = sum[i](d_linear_1[i, j])
+  (15) d_linear_2.W[j, k] = sum[i](d_logits[i, j]*relu_1[i, k])
+  (16) d_linear_2.b[j] = sum[i](d_logits[i, j])
 
 At kinks: relu'(0) = 0; max[k], min[k]: the first maximum (minimum) takes the gradient; where(c, a, b): the branch
 that is taken; the condition has no derivative.
@@ -127,11 +128,12 @@ def _compute_relu(linear_sum, b, relu):
 # (5) loss.p.sum.max[i] = max[k](logits[i, k])   log-sum-exp shift; 10*n ops
 # (6) loss.p.sum.exp[i, k] = exp(logits[i, k] - loss.p.sum.max[i])   shared of loss.p.sum.scaled; 20*n ops
 # (7) loss.p.sum.scaled[i] = sum[k](loss.p.sum.exp[i, k])   log-sum-exp shift; shared; 10*n ops
-# (8) loss = sum[i]((log(loss.p.sum.scaled[i]) + loss.p.sum.max[i] - logits[i, y[i]])/n)
+# (8) loss.p[i, c] = loss.p.sum.exp[i, c]/loss.p.sum.scaled[i]   log-sum-exp shift; one exponential; shared; 10*n ops
+# (9) loss = sum[i]((log(loss.p.sum.scaled[i]) + loss.p.sum.max[i] - logits[i, y[i]])/n)
 #     log of product; log-sum-exp shift; sign into sum; 5*n ops
-# (9) d_logits[i, j] = (loss.p.sum.exp[i, j]/loss.p.sum.scaled[i] - delta(j, y[i]))/n
-#     reverse of loss; common factor; log-sum-exp shift; one exponential; shared; 40*n ops
-# (15) d_linear_2.b[j] = sum[i](d_logits[i, j])   reverse of logits; 10*n ops
+# (10) d_logits[i, j] = (loss.p[i, j] - delta(j, y[i]))/n
+#     reverse of loss; common factor; log-sum-exp shift; one exponential; shared; 30*n ops
+# (16) d_linear_2.b[j] = sum[i](d_logits[i, j])   reverse of logits; 10*n ops
 @kernel
 def _compute_loss_and_d_logits_and_d_b(logits_sum, b, y, d_b, logits, sum_exp, d_logits):
     n = logits_sum.shape[0]
@@ -149,18 +151,19 @@ def _compute_loss_and_d_logits_and_d_b(logits_sum, b, y, d_b, logits, sum_exp, d
             sum_exp_k = exp(logits[k] - sum_max)
             sum_exp[k] = sum_exp_k
             scaled += sum_exp_k
-        loss += inv_n*(log(scaled) + sum_max - logits[y[i]])
         inv_scaled = real(1)/scaled
-        for j in range(10):
-            d_logits_ij = inv_n*(inv_scaled*sum_exp[j] - (real(1) if j == y[i] else real(0)))
-            d_logits[i, j] = d_logits_ij
-            d_b[j] += d_logits_ij
+        for c in range(10):
+            p = inv_scaled*sum_exp[c]
+            d_logits_ic = inv_n*(p - (real(1) if c == y[i] else real(0)))
+            d_logits[i, c] = d_logits_ic
+            d_b[c] += d_logits_ic
+        loss += inv_n*(log(scaled) + sum_max - logits[y[i]])
     return loss
 
 
-# (11) d_linear_1[i, j] = where(relu_1[i, j] > 0, d_relu_1[i, j], 0)
+# (12) d_linear_1[i, j] = where(relu_1[i, j] > 0, d_relu_1[i, j], 0)
 #     reverse of relu_1; saved output; factor into choice; 64*n ops
-# (13) d_linear_1.b[j] = sum[i](d_linear_1[i, j])   reverse of linear_1; 64*n ops
+# (14) d_linear_1.b[j] = sum[i](d_linear_1[i, j])   reverse of linear_1; 64*n ops
 @kernel
 def _compute_d_linear_and_d_b(d_relu, relu, d_b, d_linear):
     n = d_relu.shape[0]
@@ -172,10 +175,10 @@ def _compute_d_linear_and_d_b(d_relu, relu, d_b, d_linear):
             d_b[j] += d_linear_ij
 
 
-# (4)-(5) (8) as above
-# (16) loss.p.sum.scaled[i] = sum[k](exp(logits[i, k] - loss.p.sum.max[i]))   log-sum-exp shift; 30*n ops
-# (17) accuracy.argmax[i] = argmax[c](logits[i, c])   10*n ops
-# (18) accuracy = sum[i](where(accuracy.argmax[i] == y[i], 1/n, 0))   factor into choice; 3*n ops
+# (4)-(5) (9) as above
+# (17) loss.p.sum.scaled[i] = sum[k](exp(logits[i, k] - loss.p.sum.max[i]))   log-sum-exp shift; 30*n ops
+# (18) accuracy.argmax[i] = argmax[c](logits[i, c])   10*n ops
+# (19) accuracy = sum[i](where(accuracy.argmax[i] == y[i], 1/n, 0))   factor into choice; 3*n ops
 @kernel
 def _compute_loss_and_accuracy(logits_sum, b, y, logits):
     n = logits_sum.shape[0]
@@ -245,14 +248,14 @@ def _gradient(params, x, y, grad, work, iwork):
     d_logits, d_relu_1 = _view(work, 10*n, (n, 10)), _view(work, 128*n, (n, 64))
     d_linear_1 = _view(work, 0, (n, 64))
     relu_1, logits_sum = _forward(params, x, work)
-    # (4)-(9) (15) logits, loss
+    # (4)-(10) (16) logits, loss
     loss = _compute_loss_and_d_logits_and_d_b(logits_sum, linear_2_b, y, d_linear_2_b, logits, loss_p_sum_exp, d_logits)
-    # (14) d_linear_2.W[j, k] = sum[i](d_logits[i, j]*relu_1[i, k])   reverse of logits.sum; 1280*n ops
+    # (15) d_linear_2.W[j, k] = sum[i](d_logits[i, j]*relu_1[i, k])   reverse of logits.sum; 1280*n ops
     _gemm(d_logits.T, relu_1, d_linear_2_W)
-    # (10) d_relu_1[i, j] = sum[m](d_logits[i, m]*linear_2.W[m, j])   reverse of logits.sum; 1280*n ops
+    # (11) d_relu_1[i, j] = sum[m](d_logits[i, m]*linear_2.W[m, j])   reverse of logits.sum; 1280*n ops
     _gemm(d_logits, linear_2_W, d_relu_1)
-    _compute_d_linear_and_d_b(d_relu_1, relu_1, d_linear_1_b, d_linear_1)  # (11) (13) relu_1, linear_1
-    _gemm(d_linear_1.T, x, d_linear_1_W)  # (12) linear_1, as (14); 8192*n ops
+    _compute_d_linear_and_d_b(d_relu_1, relu_1, d_linear_1_b, d_linear_1)  # (12) (14) relu_1, linear_1
+    _gemm(d_linear_1.T, x, d_linear_1_W)  # (13) linear_1, as (15); 8192*n ops
     return loss
 
 
@@ -262,7 +265,7 @@ def _evaluate(params, x, y, values, work, iwork):
     n = x.shape[0]
     linear_2_b, logits = _view(params, 4800, (10,)), _view(work, 128*n, (10,))
     _, logits_sum = _forward(params, x, work)
-    values[0], values[1] = _compute_loss_and_accuracy(logits_sum, linear_2_b, y, logits)  # (4)-(5) (8) (16)-(18)
+    values[0], values[1] = _compute_loss_and_accuracy(logits_sum, linear_2_b, y, logits)  # (4)-(5) (9) (17)-(19)
 
 
 @kernel
@@ -270,11 +273,11 @@ def _update(params, grad, state, lr, t):
     """One step of the optimizer, in place."""
     P = params.size
     m, v = _view(state, 0, (P,)), _view(state, P, (P,))
-    c1 = -expm1(-real(0.1053605156578263)*real(t))  # (19) adam
-    c2 = -expm1(-real(0.0010005003335835335)*real(t))  # (20) adam
-    # (21) m_next[p] = 0.1*g[p] + 0.9*m[p]   3*P ops
-    # (22) v_next[p] = 0.001*g[p]**2 + 0.999*v[p]   4*P ops
-    # (23) theta_next[p] = theta[p] - lr*m_next[p]/((sqrt(v_next[p]/c2) + 1e-08)*c1)   7*P ops
+    c1 = -expm1(-real(0.1053605156578263)*real(t))  # (20) adam
+    c2 = -expm1(-real(0.0010005003335835335)*real(t))  # (21) adam
+    # (22) m_next[p] = 0.1*g[p] + 0.9*m[p]   3*P ops
+    # (23) v_next[p] = 0.001*g[p]**2 + 0.999*v[p]   4*P ops
+    # (24) theta_next[p] = theta[p] - lr*m_next[p]/((sqrt(v_next[p]/c2) + 1e-08)*c1)   7*P ops
     t_2 = lr/c1
     inv_c2 = real(1)/c2
     for p in range(P):
@@ -382,10 +385,9 @@ def _read(inputs, entry):
         raise InputError("the inputs' names differ", ", ".join(inputs) or "none", ", ".join(READS[entry]) or "none")
     data, extents = {}, {}
     for name in READS[entry]:
-        (shape, dtype), within = INPUTS[name], (0, LABELS[name] - 1) if name in LABELS else ()
-        array = _convert(f"the input '{name}'", inputs[name], [extents.get(e, e) for e in shape], dtype, within)
-        extents |= {e: size for e, size in zip(shape, array.shape, strict=True) if isinstance(e, str)}
-        data[name] = array[()]
+        (shape, dtype), ends = INPUTS[name], (0, LABELS[name] - 1) if name in LABELS else ()
+        data[name] = _convert(f"the input '{name}'", inputs[name], [extents.get(e, e) for e in shape], dtype, ends)[()]
+        extents |= {e: size for e, size in zip(shape, data[name].shape, strict=True) if isinstance(e, str)}
     return data, extents
 
 
@@ -698,9 +700,8 @@ def selfcheck(seed=0, rows=4):
     weights = unpack(params.astype(np.float64))
     for name, grad in unpack(loss_and_grad(params, **data)[1]).items():
         change = random.choice((-1, 1), grad.shape) * 1e-5 / grad.size**0.5
-        ends = [_forward_numpy(weights | {name: weights[name] + c}, *exact)["loss"] for c in (change, -change)]
-        error = abs(2 * np.vdot(grad, change) - float(ends[0] - ends[1]))
-        errors[name] = float(error / max(np.linalg.norm(grad * change), 1e-10))
+        up, down = (_forward_numpy(weights | {name: weights[name] + c}, *exact)["loss"] for c in (change, -change))
+        errors[name] = float(abs(2 * np.vdot(grad, change) - (up - down)) / max(np.linalg.norm(grad * change), 1e-10))
     return errors
 
 
@@ -826,7 +827,6 @@ if numba:
             def places(first, count, size):  # numbers from the first on; past the edge, the last again
                 found, last = [builder.add(first, _INT(n)) for n in range(count)], builder.sub(size, _INT(1))
                 return [builder.select(builder.icmp_signed("<", n, size), n, last) for n in found]
-
             def tile(i, j, edge):
                 down = places(i, height, rows)
                 across = places(j, width, columns) if dots else [builder.add(j, _INT(n)) for n in range(0, width, span)]
@@ -849,7 +849,6 @@ if numba:
                         else:
                             sums = builder.fmul(sums, _splat(builder, arguments[3]))
                             _llvm(builder, "masked.store", _VOID, sums, builder.bitcast(place, vectors), _LANE(4), mask)
-
             for edge, ends in enumerate([(_INT(0), columns)] if dots else parts(columns, width)):
                 with loop(builder, *ends, _INT(width)) as (j, _), loop(builder, _INT(0), rows, _INT(height)) as (i, _):
                     tile(i, j, edge)

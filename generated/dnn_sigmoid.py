@@ -9,18 +9,18 @@ Forward:
   (5) loss.p.sum.max[i] = max[k](logits[i, k])
   (6) loss.p.sum.exp[i, k] = exp(logits[i, k] - loss.p.sum.max[i])
   (7) loss.p.sum.scaled[i] = sum[k](loss.p.sum.exp[i, k])
-  (8) loss = sum[i]((log(loss.p.sum.scaled[i]) + loss.p.sum.max[i] - logits[i, y[i]])/n)
-  (17) accuracy.argmax[i] = argmax[c](logits[i, c])
-  (18) accuracy = sum[i](where(accuracy.argmax[i] == y[i], 1/n, 0))
+  (8) loss.p[i, c] = loss.p.sum.exp[i, c]/loss.p.sum.scaled[i]
+  (9) loss = sum[i]((log(loss.p.sum.scaled[i]) + loss.p.sum.max[i] - logits[i, y[i]])/n)
+  (18) accuracy.argmax[i] = argmax[c](logits[i, c])
+  (19) accuracy = sum[i](where(accuracy.argmax[i] == y[i], 1/n, 0))
 
 Gradients:
-  (9) d_linear_2[i, j] = logits[i, j]*(1 - logits[i, j])*(loss.p.sum.exp[i, j]/loss.p.sum.scaled[i] - delta(j,
-        y[i]))/n
-  (10) d_sigmoid_1[i, j] = sum[m](d_linear_2[i, m]*linear_2.W[m, j])
-  (11) d_linear_1[i, j] = d_sigmoid_1[i, j]*sigmoid_1[i, j]*(1 - sigmoid_1[i, j])
-  (12) d_linear_1.W[j, k] = sum[i](d_linear_1[i, j]*x[i, k])
-  (13) d_linear_1.b[j] = sum[i](d_linear_1[i, j]); alike (15) d_linear_2.b
-  (14) d_linear_2.W[j, k] = sum[i](d_linear_2[i, j]*sigmoid_1[i, k])
+  (10) d_linear_2[i, j] = logits[i, j]*(1 - logits[i, j])*(loss.p[i, j] - delta(j, y[i]))/n
+  (11) d_sigmoid_1[i, j] = sum[m](d_linear_2[i, m]*linear_2.W[m, j])
+  (12) d_linear_1[i, j] = d_sigmoid_1[i, j]*sigmoid_1[i, j]*(1 - sigmoid_1[i, j])
+  (13) d_linear_1.W[j, k] = sum[i](d_linear_1[i, j]*x[i, k])
+  (14) d_linear_1.b[j] = sum[i](d_linear_1[i, j]); alike (16) d_linear_2.b
+  (15) d_linear_2.W[j, k] = sum[i](d_linear_2[i, j]*sigmoid_1[i, k])
 
 At kinks: max[k], min[k]: the first maximum (minimum) takes the gradient; where(c, a, b): the branch that is taken;
 the condition has no derivative.
@@ -129,13 +129,13 @@ def _compute_sigmoid(linear_sum, b, sigmoid):
 # (5) loss.p.sum.max[i] = max[k](logits[i, k])   log-sum-exp shift; 10*n ops
 # (6) loss.p.sum.exp[i, k] = exp(logits[i, k] - loss.p.sum.max[i])   shared of loss.p.sum.scaled; 20*n ops
 # (7) loss.p.sum.scaled[i] = sum[k](loss.p.sum.exp[i, k])   log-sum-exp shift; shared; 10*n ops
-# (8) loss = sum[i]((log(loss.p.sum.scaled[i]) + loss.p.sum.max[i] - logits[i, y[i]])/n)
+# (8) loss.p[i, c] = loss.p.sum.exp[i, c]/loss.p.sum.scaled[i]   log-sum-exp shift; one exponential; shared; 10*n ops
+# (9) loss = sum[i]((log(loss.p.sum.scaled[i]) + loss.p.sum.max[i] - logits[i, y[i]])/n)
 #     log of product; log-sum-exp shift; sign into sum; 5*n ops
-# (9) d_linear_2[i, j] = logits[i, j]*(1 - logits[i, j])*(loss.p.sum.exp[i, j]/loss.p.sum.scaled[i] - delta(j,
-#         y[i]))/n
+# (10) d_linear_2[i, j] = logits[i, j]*(1 - logits[i, j])*(loss.p[i, j] - delta(j, y[i]))/n
 #     reverse of logits; sigmoid; exponential into sigmoid; saved output; common factor; log-sum-exp shift; one
-#     exponential; shared; 70*n ops
-# (15) d_linear_2.b[j] = sum[i](d_linear_2[i, j])   reverse of linear_2; 10*n ops
+#     exponential; shared; 60*n ops
+# (16) d_linear_2.b[j] = sum[i](d_linear_2[i, j])   reverse of linear_2; 10*n ops
 @kernel
 def _compute_loss_and_d_linear_and_d_b(linear_sum, b, y, d_b, logits, sum_exp, d_linear):
     n = linear_sum.shape[0]
@@ -153,20 +153,19 @@ def _compute_loss_and_d_linear_and_d_b(linear_sum, b, y, d_b, logits, sum_exp, d
             sum_exp_k = exp(logits[k] - sum_max)
             sum_exp[k] = sum_exp_k
             scaled += sum_exp_k
-        loss += inv_n*(log(scaled) + sum_max - logits[y[i]])
         inv_scaled = real(1)/scaled
-        for j in range(10):
-            d_linear_ij = (
-                inv_n*logits[j]*(real(1) - logits[j])*(inv_scaled*sum_exp[j] - (real(1) if j == y[i] else real(0)))
-            )
-            d_linear[i, j] = d_linear_ij
-            d_b[j] += d_linear_ij
+        for c in range(10):
+            p = inv_scaled*sum_exp[c]
+            d_linear_ic = inv_n*logits[c]*(real(1) - logits[c])*(p - (real(1) if c == y[i] else real(0)))
+            d_linear[i, c] = d_linear_ic
+            d_b[c] += d_linear_ic
+        loss += inv_n*(log(scaled) + sum_max - logits[y[i]])
     return loss
 
 
-# (11) d_linear_1[i, j] = d_sigmoid_1[i, j]*sigmoid_1[i, j]*(1 - sigmoid_1[i, j])
+# (12) d_linear_1[i, j] = d_sigmoid_1[i, j]*sigmoid_1[i, j]*(1 - sigmoid_1[i, j])
 #     reverse of sigmoid_1; sigmoid; exponential into sigmoid; saved output; 1500*n ops
-# (13) d_linear_1.b[j] = sum[i](d_linear_1[i, j])   reverse of linear_1; 500*n ops
+# (14) d_linear_1.b[j] = sum[i](d_linear_1[i, j])   reverse of linear_1; 500*n ops
 @kernel
 def _compute_d_linear_and_d_b(d_sigmoid, sigmoid, d_b, d_linear):
     n = d_sigmoid.shape[0]
@@ -178,10 +177,10 @@ def _compute_d_linear_and_d_b(d_sigmoid, sigmoid, d_b, d_linear):
             d_b[j] += d_linear_ij
 
 
-# (4)-(5) (8) as above
-# (16) loss.p.sum.scaled[i] = sum[k](exp(logits[i, k] - loss.p.sum.max[i]))   log-sum-exp shift; 30*n ops
-# (17) accuracy.argmax[i] = argmax[c](logits[i, c])   10*n ops
-# (18) accuracy = sum[i](where(accuracy.argmax[i] == y[i], 1/n, 0))   factor into choice; 3*n ops
+# (4)-(5) (9) as above
+# (17) loss.p.sum.scaled[i] = sum[k](exp(logits[i, k] - loss.p.sum.max[i]))   log-sum-exp shift; 30*n ops
+# (18) accuracy.argmax[i] = argmax[c](logits[i, c])   10*n ops
+# (19) accuracy = sum[i](where(accuracy.argmax[i] == y[i], 1/n, 0))   factor into choice; 3*n ops
 @kernel
 def _compute_loss_and_accuracy(linear_sum, b, y, logits):
     n = linear_sum.shape[0]
@@ -248,16 +247,16 @@ def _gradient(params, x, y, grad, work, iwork):
     d_linear_2, d_sigmoid_1 = _view(work, 10*n, (n, 10)), _view(work, 1024*n, (n, 500))
     d_linear_1 = _view(work, 0, (n, 500))
     sigmoid_1, linear_2_sum = _forward(params, x, work)
-    # (4)-(9) (15) logits, loss, linear_2
+    # (4)-(10) (16) logits, loss, linear_2
     loss = _compute_loss_and_d_linear_and_d_b(
         linear_2_sum, linear_2_b, y, d_linear_2_b, logits, loss_p_sum_exp, d_linear_2,
     )
-    # (14) d_linear_2.W[j, k] = sum[i](d_linear_2[i, j]*sigmoid_1[i, k])   reverse of linear_2.sum; 10000*n ops
+    # (15) d_linear_2.W[j, k] = sum[i](d_linear_2[i, j]*sigmoid_1[i, k])   reverse of linear_2.sum; 10000*n ops
     _gemm(d_linear_2.T, sigmoid_1, d_linear_2_W)
-    # (10) d_sigmoid_1[i, j] = sum[m](d_linear_2[i, m]*linear_2.W[m, j])   reverse of linear_2.sum; 10000*n ops
+    # (11) d_sigmoid_1[i, j] = sum[m](d_linear_2[i, m]*linear_2.W[m, j])   reverse of linear_2.sum; 10000*n ops
     _gemm(d_linear_2, linear_2_W, d_sigmoid_1)
-    _compute_d_linear_and_d_b(d_sigmoid_1, sigmoid_1, d_linear_1_b, d_linear_1)  # (11) (13) sigmoid_1, linear_1
-    _gemm(d_linear_1.T, x, d_linear_1_W)  # (12) linear_1, as (14); 784000*n ops
+    _compute_d_linear_and_d_b(d_sigmoid_1, sigmoid_1, d_linear_1_b, d_linear_1)  # (12) (14) sigmoid_1, linear_1
+    _gemm(d_linear_1.T, x, d_linear_1_W)  # (13) linear_1, as (15); 784000*n ops
     return loss
 
 
@@ -267,7 +266,7 @@ def _evaluate(params, x, y, values, work, iwork):
     n = x.shape[0]
     linear_2_b, logits = _view(params, 397500, (10,)), _view(work, 1024*n, (10,))
     _, linear_2_sum = _forward(params, x, work)
-    values[0], values[1] = _compute_loss_and_accuracy(linear_2_sum, linear_2_b, y, logits)  # (4)-(5) (8) (16)-(18)
+    values[0], values[1] = _compute_loss_and_accuracy(linear_2_sum, linear_2_b, y, logits)  # (4)-(5) (9) (17)-(19)
 
 
 @kernel
@@ -275,8 +274,8 @@ def _update(params, grad, state, lr, t):
     """One step of the optimizer, in place."""
     P = params.size
     v = _view(state, 0, (P,))
-    # (19) v_next[p] = g[p] + 0.9*v[p]   2*P ops
-    # (20) theta_next[p] = theta[p] - lr*v_next[p]   2*P ops
+    # (20) v_next[p] = g[p] + 0.9*v[p]   2*P ops
+    # (21) theta_next[p] = theta[p] - lr*v_next[p]   2*P ops
     for p in range(P):
         v_next_p = grad[p] + real(0.9)*v[p]
         v[p] = v_next_p
@@ -386,10 +385,9 @@ def _read(inputs, entry):
         raise InputError("the inputs' names differ", ", ".join(inputs) or "none", ", ".join(READS[entry]) or "none")
     data, extents = {}, {}
     for name in READS[entry]:
-        (shape, dtype), within = INPUTS[name], (0, LABELS[name] - 1) if name in LABELS else ()
-        array = _convert(f"the input '{name}'", inputs[name], [extents.get(e, e) for e in shape], dtype, within)
-        extents |= {e: size for e, size in zip(shape, array.shape, strict=True) if isinstance(e, str)}
-        data[name] = array[()]
+        (shape, dtype), ends = INPUTS[name], (0, LABELS[name] - 1) if name in LABELS else ()
+        data[name] = _convert(f"the input '{name}'", inputs[name], [extents.get(e, e) for e in shape], dtype, ends)[()]
+        extents |= {e: size for e, size in zip(shape, data[name].shape, strict=True) if isinstance(e, str)}
     return data, extents
 
 
@@ -700,9 +698,8 @@ def selfcheck(seed=0, rows=4):
     weights = unpack(params.astype(np.float64))
     for name, grad in unpack(loss_and_grad(params, **data)[1]).items():
         change = random.choice((-1, 1), grad.shape) * 1e-5 / grad.size**0.5
-        ends = [_forward_numpy(weights | {name: weights[name] + c}, *exact)["loss"] for c in (change, -change)]
-        error = abs(2 * np.vdot(grad, change) - float(ends[0] - ends[1]))
-        errors[name] = float(error / max(np.linalg.norm(grad * change), 1e-10))
+        up, down = (_forward_numpy(weights | {name: weights[name] + c}, *exact)["loss"] for c in (change, -change))
+        errors[name] = float(abs(2 * np.vdot(grad, change) - (up - down)) / max(np.linalg.norm(grad * change), 1e-10))
     return errors
 
 
@@ -828,7 +825,6 @@ if numba:
             def places(first, count, size):  # numbers from the first on; past the edge, the last again
                 found, last = [builder.add(first, _INT(n)) for n in range(count)], builder.sub(size, _INT(1))
                 return [builder.select(builder.icmp_signed("<", n, size), n, last) for n in found]
-
             def tile(i, j, edge):
                 down = places(i, height, rows)
                 across = places(j, width, columns) if dots else [builder.add(j, _INT(n)) for n in range(0, width, span)]
@@ -851,7 +847,6 @@ if numba:
                         else:
                             sums = builder.fmul(sums, _splat(builder, arguments[3]))
                             _llvm(builder, "masked.store", _VOID, sums, builder.bitcast(place, vectors), _LANE(4), mask)
-
             for edge, ends in enumerate([(_INT(0), columns)] if dots else parts(columns, width)):
                 with loop(builder, *ends, _INT(width)) as (j, _), loop(builder, _INT(0), rows, _INT(height)) as (i, _):
                     tile(i, j, edge)

@@ -10,21 +10,22 @@ Forward:
   (11) loss.p.sum.max[i] = max[k](logits[i, k])
   (12) loss.p.sum.exp[i, k] = exp(logits[i, k] - loss.p.sum.max[i])
   (13) loss.p.sum.scaled[i] = sum[k](loss.p.sum.exp[i, k])
-  (14) loss = sum[i]((log(loss.p.sum.scaled[i]) + loss.p.sum.max[i] - logits[i, y[i]])/n)
-  (35) accuracy.argmax[i] = argmax[c](logits[i, c])
-  (36) accuracy = sum[i](where(accuracy.argmax[i] == y[i], 1/n, 0))
+  (14) loss.p[i, c] = loss.p.sum.exp[i, c]/loss.p.sum.scaled[i]
+  (15) loss = sum[i]((log(loss.p.sum.scaled[i]) + loss.p.sum.max[i] - logits[i, y[i]])/n)
+  (36) accuracy.argmax[i] = argmax[c](logits[i, c])
+  (37) accuracy = sum[i](where(accuracy.argmax[i] == y[i], 1/n, 0))
 
 Gradients:
-  (15) d_logits[i, j] = (loss.p.sum.exp[i, j]/loss.p.sum.scaled[i] - delta(j, y[i]))/n
-  (16) d_relu_4[i, j] = sum[m](d_logits[i, m]*linear_5.W[m, j])
-  (17) d_linear_4[i, j] = where(relu_4[i, j] > 0, d_relu_4[i, j], 0); alike (19) d_linear_3, (21) d_linear_2, (23)
+  (16) d_logits[i, j] = (loss.p[i, j] - delta(j, y[i]))/n
+  (17) d_relu_4[i, j] = sum[m](d_logits[i, m]*linear_5.W[m, j])
+  (18) d_linear_4[i, j] = where(relu_4[i, j] > 0, d_relu_4[i, j], 0); alike (20) d_linear_3, (22) d_linear_2, (24)
         d_linear_1
-  (18) d_relu_3[i, j] = sum[m](d_linear_4[i, m]*linear_4.W[m, j]); alike (20) d_relu_2, (22) d_relu_1
-  (24) d_linear_1.W[j, k] = sum[i](d_linear_1[i, j]*x[i, k])
-  (25) d_linear_1.b[j] = sum[i](d_linear_1[i, j]); alike (27) d_linear_2.b, (29) d_linear_3.b, (31) d_linear_4.b
-  (26) d_linear_2.W[j, k] = sum[i](d_linear_2[i, j]*relu_1[i, k]); alike (28) d_linear_3.W, (30) d_linear_4.W
-  (32) d_linear_5.W[j, k] = sum[i](d_logits[i, j]*relu_4[i, k])
-  (33) d_linear_5.b[j] = sum[i](d_logits[i, j])
+  (19) d_relu_3[i, j] = sum[m](d_linear_4[i, m]*linear_4.W[m, j]); alike (21) d_relu_2, (23) d_relu_1
+  (25) d_linear_1.W[j, k] = sum[i](d_linear_1[i, j]*x[i, k])
+  (26) d_linear_1.b[j] = sum[i](d_linear_1[i, j]); alike (28) d_linear_2.b, (30) d_linear_3.b, (32) d_linear_4.b
+  (27) d_linear_2.W[j, k] = sum[i](d_linear_2[i, j]*relu_1[i, k]); alike (29) d_linear_3.W, (31) d_linear_4.W
+  (33) d_linear_5.W[j, k] = sum[i](d_logits[i, j]*relu_4[i, k])
+  (34) d_linear_5.b[j] = sum[i](d_logits[i, j])
 
 At kinks: relu'(0) = 0; max[k], min[k]: the first maximum (minimum) takes the gradient; where(c, a, b): the branch
 that is taken; the condition has no derivative.
@@ -137,11 +138,12 @@ def _compute_relu(linear_sum, b, relu):
 # (11) loss.p.sum.max[i] = max[k](logits[i, k])   log-sum-exp shift; 10*n ops
 # (12) loss.p.sum.exp[i, k] = exp(logits[i, k] - loss.p.sum.max[i])   shared of loss.p.sum.scaled; 20*n ops
 # (13) loss.p.sum.scaled[i] = sum[k](loss.p.sum.exp[i, k])   log-sum-exp shift; shared; 10*n ops
-# (14) loss = sum[i]((log(loss.p.sum.scaled[i]) + loss.p.sum.max[i] - logits[i, y[i]])/n)
+# (14) loss.p[i, c] = loss.p.sum.exp[i, c]/loss.p.sum.scaled[i]   log-sum-exp shift; one exponential; shared; 10*n ops
+# (15) loss = sum[i]((log(loss.p.sum.scaled[i]) + loss.p.sum.max[i] - logits[i, y[i]])/n)
 #     log of product; log-sum-exp shift; sign into sum; 5*n ops
-# (15) d_logits[i, j] = (loss.p.sum.exp[i, j]/loss.p.sum.scaled[i] - delta(j, y[i]))/n
-#     reverse of loss; common factor; log-sum-exp shift; one exponential; shared; 40*n ops
-# (33) d_linear_5.b[j] = sum[i](d_logits[i, j])   reverse of logits; 10*n ops
+# (16) d_logits[i, j] = (loss.p[i, j] - delta(j, y[i]))/n
+#     reverse of loss; common factor; log-sum-exp shift; one exponential; shared; 30*n ops
+# (34) d_linear_5.b[j] = sum[i](d_logits[i, j])   reverse of logits; 10*n ops
 @kernel
 def _compute_loss_and_d_logits_and_d_b(logits_sum, b, y, d_b, logits, sum_exp, d_logits):
     n = logits_sum.shape[0]
@@ -159,19 +161,20 @@ def _compute_loss_and_d_logits_and_d_b(logits_sum, b, y, d_b, logits, sum_exp, d
             sum_exp_k = exp(logits[k] - sum_max)
             sum_exp[k] = sum_exp_k
             scaled += sum_exp_k
-        loss += inv_n*(log(scaled) + sum_max - logits[y[i]])
         inv_scaled = real(1)/scaled
-        for j in range(10):
-            d_logits_ij = inv_n*(inv_scaled*sum_exp[j] - (real(1) if j == y[i] else real(0)))
-            d_logits[i, j] = d_logits_ij
-            d_b[j] += d_logits_ij
+        for c in range(10):
+            p = inv_scaled*sum_exp[c]
+            d_logits_ic = inv_n*(p - (real(1) if c == y[i] else real(0)))
+            d_logits[i, c] = d_logits_ic
+            d_b[c] += d_logits_ic
+        loss += inv_n*(log(scaled) + sum_max - logits[y[i]])
     return loss
 
 
-# (17) d_linear_4[i, j] = where(relu_4[i, j] > 0, d_relu_4[i, j], 0)
+# (18) d_linear_4[i, j] = where(relu_4[i, j] > 0, d_relu_4[i, j], 0)
 #     reverse of relu_4; saved output; factor into choice; 20*n ops
-# (31) d_linear_4.b[j] = sum[i](d_linear_4[i, j])   reverse of linear_4; 20*n ops
-# also (19) (29) relu_3, linear_3; (21) (27) relu_2, linear_2; (23) (25) relu_1, linear_1
+# (32) d_linear_4.b[j] = sum[i](d_linear_4[i, j])   reverse of linear_4; 20*n ops
+# also (20) (30) relu_3, linear_3; (22) (28) relu_2, linear_2; (24) (26) relu_1, linear_1
 @kernel
 def _compute_d_linear_and_d_b(d_relu, relu, d_b, d_linear):
     n, J = d_relu.shape
@@ -183,10 +186,10 @@ def _compute_d_linear_and_d_b(d_relu, relu, d_b, d_linear):
             d_b[j] += d_linear_ij
 
 
-# (10)-(11) (14) as above
-# (34) loss.p.sum.scaled[i] = sum[k](exp(logits[i, k] - loss.p.sum.max[i]))   log-sum-exp shift; 30*n ops
-# (35) accuracy.argmax[i] = argmax[c](logits[i, c])   10*n ops
-# (36) accuracy = sum[i](where(accuracy.argmax[i] == y[i], 1/n, 0))   factor into choice; 3*n ops
+# (10)-(11) (15) as above
+# (35) loss.p.sum.scaled[i] = sum[k](exp(logits[i, k] - loss.p.sum.max[i]))   log-sum-exp shift; 30*n ops
+# (36) accuracy.argmax[i] = argmax[c](logits[i, c])   10*n ops
+# (37) accuracy = sum[i](where(accuracy.argmax[i] == y[i], 1/n, 0))   factor into choice; 3*n ops
 @kernel
 def _compute_loss_and_accuracy(logits_sum, b, y, logits):
     n = logits_sum.shape[0]
@@ -276,23 +279,23 @@ def _gradient(params, x, y, grad, work, iwork):
     d_linear_2, d_relu_1 = _view(work, 0, (n, 128)), _view(work, 512*n, (n, 256))
     d_linear_1 = _view(work, 0, (n, 256))
     relu_1, relu_2, relu_3, relu_4, logits_sum = _forward(params, x, work)
-    # (10)-(15) (33) logits, loss
+    # (10)-(16) (34) logits, loss
     loss = _compute_loss_and_d_logits_and_d_b(logits_sum, linear_5_b, y, d_linear_5_b, logits, loss_p_sum_exp, d_logits)
-    # (32) d_linear_5.W[j, k] = sum[i](d_logits[i, j]*relu_4[i, k])   reverse of logits.sum; 400*n ops
+    # (33) d_linear_5.W[j, k] = sum[i](d_logits[i, j]*relu_4[i, k])   reverse of logits.sum; 400*n ops
     _gemm(d_logits.T, relu_4, d_linear_5_W)
-    # (16) d_relu_4[i, j] = sum[m](d_logits[i, m]*linear_5.W[m, j])   reverse of logits.sum; 400*n ops
+    # (17) d_relu_4[i, j] = sum[m](d_logits[i, m]*linear_5.W[m, j])   reverse of logits.sum; 400*n ops
     _gemm(d_logits, linear_5_W, d_relu_4)
-    _compute_d_linear_and_d_b(d_relu_4, relu_4, d_linear_4_b, d_linear_4)  # (17) (31) relu_4, linear_4
-    _gemm(d_linear_4.T, relu_3, d_linear_4_W)  # (30) linear_4, as (32); 2560*n ops
-    _gemm(d_linear_4, linear_4_W, d_relu_3)  # (18) linear_4, as (16); 2560*n ops
-    _compute_d_linear_and_d_b(d_relu_3, relu_3, d_linear_3_b, d_linear_3)  # (19) (29) relu_3, linear_3
-    _gemm(d_linear_3.T, relu_2, d_linear_3_W)  # (28) linear_3, as (32); 16384*n ops
-    _gemm(d_linear_3, linear_3_W, d_relu_2)  # (20) linear_3, as (16); 16384*n ops
-    _compute_d_linear_and_d_b(d_relu_2, relu_2, d_linear_2_b, d_linear_2)  # (21) (27) relu_2, linear_2
-    _gemm(d_linear_2.T, relu_1, d_linear_2_W)  # (26) linear_2, as (32); 65536*n ops
-    _gemm(d_linear_2, linear_2_W, d_relu_1)  # (22) linear_2, as (16); 65536*n ops
-    _compute_d_linear_and_d_b(d_relu_1, relu_1, d_linear_1_b, d_linear_1)  # (23) (25) relu_1, linear_1
-    _gemm(d_linear_1.T, x, d_linear_1_W)  # (24) linear_1, as (32); 401408*n ops
+    _compute_d_linear_and_d_b(d_relu_4, relu_4, d_linear_4_b, d_linear_4)  # (18) (32) relu_4, linear_4
+    _gemm(d_linear_4.T, relu_3, d_linear_4_W)  # (31) linear_4, as (33); 2560*n ops
+    _gemm(d_linear_4, linear_4_W, d_relu_3)  # (19) linear_4, as (17); 2560*n ops
+    _compute_d_linear_and_d_b(d_relu_3, relu_3, d_linear_3_b, d_linear_3)  # (20) (30) relu_3, linear_3
+    _gemm(d_linear_3.T, relu_2, d_linear_3_W)  # (29) linear_3, as (33); 16384*n ops
+    _gemm(d_linear_3, linear_3_W, d_relu_2)  # (21) linear_3, as (17); 16384*n ops
+    _compute_d_linear_and_d_b(d_relu_2, relu_2, d_linear_2_b, d_linear_2)  # (22) (28) relu_2, linear_2
+    _gemm(d_linear_2.T, relu_1, d_linear_2_W)  # (27) linear_2, as (33); 65536*n ops
+    _gemm(d_linear_2, linear_2_W, d_relu_1)  # (23) linear_2, as (17); 65536*n ops
+    _compute_d_linear_and_d_b(d_relu_1, relu_1, d_linear_1_b, d_linear_1)  # (24) (26) relu_1, linear_1
+    _gemm(d_linear_1.T, x, d_linear_1_W)  # (25) linear_1, as (33); 401408*n ops
     return loss
 
 
@@ -302,13 +305,13 @@ def _evaluate(params, x, y, values, work, iwork):
     n = x.shape[0]
     linear_5_b, logits = _view(params, 243612, (10,)), _view(work, 512*n, (10,))
     _, _, _, _, logits_sum = _forward(params, x, work)
-    values[0], values[1] = _compute_loss_and_accuracy(logits_sum, linear_5_b, y, logits)  # (10)-(11) (14) (34)-(36)
+    values[0], values[1] = _compute_loss_and_accuracy(logits_sum, linear_5_b, y, logits)  # (10)-(11) (15) (35)-(37)
 
 
 @kernel
 def _update(params, grad, state, lr, t):
     """One step of the optimizer, in place."""
-    # (37) theta_next[p] = theta[p] - lr*g[p]   2*P ops
+    # (38) theta_next[p] = theta[p] - lr*g[p]   2*P ops
     for p in range(params.size):
         params[p] -= lr*grad[p]
 
@@ -416,10 +419,9 @@ def _read(inputs, entry):
         raise InputError("the inputs' names differ", ", ".join(inputs) or "none", ", ".join(READS[entry]) or "none")
     data, extents = {}, {}
     for name in READS[entry]:
-        (shape, dtype), within = INPUTS[name], (0, LABELS[name] - 1) if name in LABELS else ()
-        array = _convert(f"the input '{name}'", inputs[name], [extents.get(e, e) for e in shape], dtype, within)
-        extents |= {e: size for e, size in zip(shape, array.shape, strict=True) if isinstance(e, str)}
-        data[name] = array[()]
+        (shape, dtype), ends = INPUTS[name], (0, LABELS[name] - 1) if name in LABELS else ()
+        data[name] = _convert(f"the input '{name}'", inputs[name], [extents.get(e, e) for e in shape], dtype, ends)[()]
+        extents |= {e: size for e, size in zip(shape, data[name].shape, strict=True) if isinstance(e, str)}
     return data, extents
 
 
@@ -730,9 +732,8 @@ def selfcheck(seed=0, rows=4):
     weights = unpack(params.astype(np.float64))
     for name, grad in unpack(loss_and_grad(params, **data)[1]).items():
         change = random.choice((-1, 1), grad.shape) * 1e-5 / grad.size**0.5
-        ends = [_forward_numpy(weights | {name: weights[name] + c}, *exact)["loss"] for c in (change, -change)]
-        error = abs(2 * np.vdot(grad, change) - float(ends[0] - ends[1]))
-        errors[name] = float(error / max(np.linalg.norm(grad * change), 1e-10))
+        up, down = (_forward_numpy(weights | {name: weights[name] + c}, *exact)["loss"] for c in (change, -change))
+        errors[name] = float(abs(2 * np.vdot(grad, change) - (up - down)) / max(np.linalg.norm(grad * change), 1e-10))
     return errors
 
 
@@ -858,7 +859,6 @@ if numba:
             def places(first, count, size):  # numbers from the first on; past the edge, the last again
                 found, last = [builder.add(first, _INT(n)) for n in range(count)], builder.sub(size, _INT(1))
                 return [builder.select(builder.icmp_signed("<", n, size), n, last) for n in found]
-
             def tile(i, j, edge):
                 down = places(i, height, rows)
                 across = places(j, width, columns) if dots else [builder.add(j, _INT(n)) for n in range(0, width, span)]
@@ -881,7 +881,6 @@ if numba:
                         else:
                             sums = builder.fmul(sums, _splat(builder, arguments[3]))
                             _llvm(builder, "masked.store", _VOID, sums, builder.bitcast(place, vectors), _LANE(4), mask)
-
             for edge, ends in enumerate([(_INT(0), columns)] if dots else parts(columns, width)):
                 with loop(builder, *ends, _INT(width)) as (j, _), loop(builder, _INT(0), rows, _INT(height)) as (i, _):
                     tile(i, j, edge)

@@ -83,6 +83,8 @@ def compile_(spec: str, output: Path | None, force: bool, dtype: str | None, dum
     net = _network(spec, dtype)
     _dump(net, dump)
     path = net.write(output or Path(f"{net.compiled.model.name}.py"), force=force)
+    for finding in net.findings:
+        click.echo(str(finding), err=True)
     lines = net.source.count("\n")
     click.echo(
         f"{path}: {lines} lines, {len(net.compiled.programs['gradient'].equations)} equations in the training step"

@@ -21,6 +21,7 @@ from nablac.ir.text import print_equation
 from nablac.pipeline import Compiled, compile_model
 
 if TYPE_CHECKING:
+    from nablac.lint.finding import Finding
     from nablac.report.document import Document
     from nablac.report.notation import Notation
 
@@ -115,6 +116,13 @@ class Network:
 
         asked = Asked(of, tuple(wrt) if wrt is not None else None, at, differences, taylor, seed)
         return inspection(self.compiled, self.source, asked, lambda s: self.module.unpack(self.module.init(s)))
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is likely a mistake in the model; nothing where nothing is found."""
+        from nablac.lint.rules import lint
+
+        return lint(self.compiled)
 
     @cached_property
     def source(self) -> str:

@@ -29,7 +29,7 @@ PLACES = {
     "formal": NET + "layers: {l: {reads: {NAME: 'real[...]'}, equations: ['z[...] = NAME[...]']}}\n",
     "option": NET + "layers: {l: {reads: {a: 'real[...]'}, options: {NAME: 1}, equations: ['z[...] = NAME*a[...]']}}\n",
     "learned": NET + "layers: {l: {reads: {a: 'real[...]'}, params: {NAME: real}, equations: ['z[...] = NAME']}}\n",
-    "state": NET + "optimizer: {lr: 1, state: [NAME], equations: ['theta_next[p] = 1', 'NAME_next[p] = NAME[p]']}\n",
+    "state": NET + "optimizer: {lr: 1, state: [NAME], equations: ['theta_next[p] = g[p]', 'NAME_next[p] = NAME[p]']}\n",
 }  # fmt: skip
 """A spec for each place where a name is given."""
 

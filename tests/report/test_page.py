@@ -18,7 +18,8 @@ from nablac.errors import InternalError, Place
 from nablac.network import compile as compile_network
 from nablac.report.boxes import Name
 from nablac.report.build import build_report
-from nablac.report.content import Report, Sheet, TensorRow, Warning_
+from nablac.lint.finding import Finding
+from nablac.report.content import Report, Sheet, TensorRow
 from nablac.report.drawing import inlaid
 from nablac.report.graph import model_graph
 from nablac.report.page import page
@@ -139,7 +140,7 @@ def test_without_a_script_everything_can_be_read() -> None:
 
 
 def test_a_place_outside_the_source_is_no_link() -> None:
-    warning = Warning_("rule", "subject", Place("elsewhere.py", 4000), "remedy")
+    warning = Finding("rule", "subject", Place("elsewhere.py", 4000), "remedy")
     root = read(page(replace(report("digits"), warnings=(warning,))))
     assert "elsewhere.py:4000" in next(root.all("ul", "findings")).text
     assert not list(next(root.all("ul", "findings")).all("a"))
@@ -163,7 +164,7 @@ def hostile() -> Report:
         tensors=(*made.tensors, TensorRow(HOSTILE, Name(HOSTILE), "param", (HOSTILE,), HOSTILE, HOSTILE)),
         entries=(replace(first, equation=replace(first.equation, origin=origin)), *made.entries[1:]),
         gradients=tuple(replace(g, wrt=f"{HOSTILE}{k}") for k, g in enumerate(made.gradients)),
-        warnings=(Warning_(HOSTILE, HOSTILE, Place(HOSTILE, 3), HOSTILE),),
+        warnings=(Finding(HOSTILE, HOSTILE, Place(HOSTILE, 3), HOSTILE),),
         sheets=(Sheet(HOSTILE, HOSTILE, (HOSTILE, HOSTILE), ((HOSTILE, HOSTILE),)),),
         sizes={HOSTILE: 3},
         source=f'"""{HOSTILE}"""\n# (1) {HOSTILE}\nx = "{HOSTILE}"\n',

@@ -90,7 +90,6 @@ def _multiply(typing, a, b, c, scale):
         def places(first, count, size):  # numbers from the first on; past the edge, the last again
             found, last = [builder.add(first, _INT(n)) for n in range(count)], builder.sub(size, _INT(1))
             return [builder.select(builder.icmp_signed("<", n, size), n, last) for n in found]
-
         def tile(i, j, edge):
             down = places(i, height, rows)
             across = places(j, width, columns) if dots else [builder.add(j, _INT(n)) for n in range(0, width, span)]
@@ -113,7 +112,6 @@ def _multiply(typing, a, b, c, scale):
                     else:
                         sums = builder.fmul(sums, _splat(builder, arguments[3]))
                         _llvm(builder, "masked.store", _VOID, sums, builder.bitcast(place, vectors), _LANE(4), mask)
-
         for edge, ends in enumerate([(_INT(0), columns)] if dots else parts(columns, width)):
             with loop(builder, *ends, _INT(width)) as (j, _), loop(builder, _INT(0), rows, _INT(height)) as (i, _):
                 tile(i, j, edge)

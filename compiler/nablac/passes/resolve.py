@@ -22,6 +22,7 @@ Leaves to others: sums of squares and of products of differences, where the know
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from math import prod
 
 from sympy import Add, Expr, Mul, Symbol, expand_mul
@@ -139,7 +140,7 @@ class _Resolving:
             if _size(over.values()) >= _size(equation.ranges[k] for k in equation.bound):
                 continue
             free, held = _apart(inlined(inside, definition, access), equation)
-            known = self._known(held, equation)
+            known = self._known(held, replace(equation, extents=(*equation.extents, *over.items())))
             if known is None:
                 continue
             ranges = tuple((i, equation.ranges[i]) for i in equation.indices) + tuple(over.items())

@@ -35,6 +35,8 @@ def article(report: Report, steps: bool = False) -> str:
         ]
     costs = [(escape(c.title), f"${latex(c.formula)}$", f"{c.value:,} {escape(c.unit)}") for c in report.costs]
     parts += [_heading("Costs"), _table("p{4cm}p{8cm}r", costs)] if costs else []
+    for warning in report.warnings:
+        parts += [_heading("A finding"), escape(f"{warning.subject} ({warning.where}). Remedy: {warning.remedy}")]
     shown = {name for e in report.entries for name in (e.equation.target, *e.equation.sources)}
     tensors = [
         (f"${latex(t.symbol)}$", escape(t.name), escape(" x ".join(t.shape) or "scalar"), t.kind)

@@ -8,9 +8,10 @@ from nablac.algebra.cost import equation_operations
 from nablac.errors import NameError_
 from nablac.ir.equation import Equation
 from nablac.ir.tensor import Role
+from nablac.lint.rules import lint
 from nablac.pipeline import Compiled
-from nablac.report.content import Entry, Gradient, Report, Span, TensorRow
-from nablac.report.costs import costs, sizes_of
+from nablac.report.content import Entry, Gradient, Report, Sheet, Span, TensorRow
+from nablac.report.costs import StepCosts
 from nablac.report.derivation import Stages, gradient
 from nablac.report.formula import index_form
 from nablac.report.lines import spans_of
@@ -27,6 +28,7 @@ def build_report(
     """
     model = compiled.model
     notation = Notation.of(compiled.programs["gradient"], compiled.gradients, *compiled.every_program)
+    step = StepCosts(compiled)
     gradients = tuple(gradient(compiled, name, notation) for name in _chosen(compiled, wrt))
     entries = tuple(_entries(compiled, notation, spans_of(source)))
     return Report(
@@ -39,9 +41,10 @@ def build_report(
         tensors=tuple(_tensors(compiled, entries, gradients, notation)),
         entries=entries,
         gradients=gradients,
-        costs=costs(compiled),
-        sizes=sizes_of(compiled),
-        warnings=(),
+        costs=tuple(step.rows()),
+        sizes=step.sizes,
+        warnings=lint(compiled),
+        sheets=(_layers(step),),
         source=source,
         spec=spec,
     )
@@ -103,3 +106,14 @@ def _tensors(
             rows.setdefault(tensor.name, TensorRow(tensor.name, symbol, kind, shape, dtype, layer or None))
     order = {"input": 0, "param": 1, "state": 2, "result": 3, "adjoint": 4}
     return sorted(rows.values(), key=lambda row: order[row.kind])
+
+
+def _layers(step: StepCosts) -> Sheet:
+    """What each layer costs, as numbers at the report's sizes."""
+    rows = [
+        (row.layer, *(f"{part.value:,}" for part in (row.parameters, row.forward, row.backward, row.activations)))
+        for row in step.layers()
+    ]
+    sizes = ", ".join(f"{name} = {size}" for name, size in step.sizes.items())
+    columns = ("layer", "parameters", "operations forward", "operations backward", "saved bytes")
+    return Sheet("Costs by layer", f"at {sizes}" if sizes else "", columns, tuple(rows))

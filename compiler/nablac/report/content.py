@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from sympy import Expr
 
-from nablac.errors import Place
 from nablac.ir.equation import Equation
 from nablac.ir.text import print_equation
+from nablac.lint.finding import Finding
 from nablac.report.boxes import Box
 
 
@@ -113,16 +113,6 @@ class Cost:
     unit: str
 
 
-@dataclass(frozen=True)
-class Warning_:
-    """A finding of lint: what, where, and what to do."""
-
-    rule: str
-    subject: str
-    where: Place | None
-    remedy: str
-
-
 SIGNS = (
     ("⊙ ⊘", "elementwise product and quotient"),
     ("f(A), A²", "of a matrix: elementwise"),
@@ -171,7 +161,7 @@ class Report:
     gradients: tuple[Gradient, ...]
     costs: tuple[Cost, ...]
     sizes: Mapping[str, int]
-    warnings: tuple[Warning_, ...]
+    warnings: tuple[Finding, ...]
     source: str  # the generated module, whose lines the spans count
     spec: str | None = None  # the user's own source, whose lines the places count
     drawings: Mapping[str, str] = field(default_factory=dict)  # title -> SVG

@@ -106,7 +106,7 @@ class Stages:
             yield self.equation(law.name, replace(left, body=body), law.identity)
 
     def deltas(self, stated: Equation, d: Derivation) -> Iterator[Step]:
-        """The product under all its deltas, then each delta that goes, with a guard where an index could leave its range."""
+        """The product under all its deltas, then each delta that goes, guarded where an index could leave its range."""
         body, summed = d.product.body, dict(d.product.ranges)
         pairs = [p for p in d.pairs if not is_one(p, summed)]
         yield self.equation("chain rule", _under(stated, body, summed, pairs), "sum over what reads it")

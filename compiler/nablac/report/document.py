@@ -35,8 +35,8 @@ MARK = "made by nablac"
 class Document:
     """A report and the graph it is about.
 
-    ``figures`` are further drawings (title and SVG); ``at_point`` tells that values were asked for, so that the graph
-    stands in the text, too.
+    ``figures`` are further drawings (title and SVG), ``sheets`` the tables of numbers that were asked for; ``at_point``
+    tells that there are values on the graph, so that it stands in the text, too.
     """
 
     report: Report
@@ -67,7 +67,7 @@ class Document:
     def whole(self) -> Report:
         """The report with its drawings and tables."""
         drawings = {"Graph": self.drawing, **dict(self.figures)}
-        return replace(self.report, drawings=drawings, sheets=self.sheets)
+        return replace(self.report, drawings=drawings, sheets=(*self.sheets, *self.report.sheets))
 
     @cached_property
     def html(self) -> str:

@@ -48,7 +48,7 @@ def inspection(
     compiled = derived(compiled, asked)
     model = compiled.model
     report = build_report(compiled, source, __version__, wrt=asked.wrt, spec=_spec(compiled))
-    graph, sheets, figures = model_graph(model), list(report.sheets), []
+    graph, sheets, figures = model_graph(model), [], []
     if asked.at is not None or asked.differences or asked.taylor:
         point = read_point(asked.at, model, start, asked.seed)
         values = evaluate(model, point)

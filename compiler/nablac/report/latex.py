@@ -67,7 +67,7 @@ def latex(box: Box) -> str:
         case Operator(text):
             return SIGNS[text]
         case Row(parts):
-            return "".join(r" \cdot " if _between_numbers(parts, k) else latex(p) for k, p in enumerate(parts))
+            return "".join(r" \cdot " if _before_number(parts, k) else latex(p) for k, p in enumerate(parts))
         case Tensor(_, symbol):
             return latex(symbol)
         case Element(tensor, indices):
@@ -92,13 +92,9 @@ def latex(box: Box) -> str:
     raise TypeError(f"no LaTeX for {type(box).__name__}")
 
 
-def _between_numbers(parts: Sequence[Box], place: int) -> bool:
-    """Whether a product's sign there must be seen: 2 256 is no product."""
-    return (
-        parts[place] == Operator("*")
-        and 0 < place < len(parts) - 1
-        and all(isinstance(parts[k], Number) for k in (place - 1, place + 1))
-    )
+def _before_number(parts: Sequence[Box], place: int) -> bool:
+    """Whether a product's sign there must be seen: n 256 is no product."""
+    return parts[place] == Operator("*") and 0 < place < len(parts) - 1 and isinstance(parts[place + 1], Number)
 
 
 def _name(text: str) -> str:

@@ -54,7 +54,7 @@ def numbers_in(comment: str) -> list[int]:
     text = comment.lstrip("# ")
     heads, _, others = text.partition("also ") if not text.startswith("also ") else ("", "", text[5:])
     parts = [heads, *(others.split("; ") if others else ())]
-    numbers = []
+    numbers: list[int] = []
     for part in parts:
         start = RUNS.match(part)
         for first, last in RUN.findall(start[0]) if start else ():

@@ -22,9 +22,12 @@ def markdown(report: Report, steps: bool = False) -> str:
     for gradient in report.gradients:
         parts += _gradient(report, gradient)
     parts += ["## Costs", _table(("", "formula", "at the sizes"), _costs(report))]
+    for sheet in report.sheets:
+        rows = [tuple(map(_plain, row)) for row in sheet.rows]
+        parts += [f"## {_plain(sheet.title)}", _plain(sheet.note), _table(sheet.columns, rows)]
     if report.warnings:
-        rows = [(w.subject, str(w.where or ""), w.remedy) for w in report.warnings]
-        parts += ["## Findings", _table(("finding", "where", "remedy"), rows)]
+        found = [tuple(map(_plain, (w.subject, str(w.where or ""), w.remedy))) for w in report.warnings]
+        parts += ["## Findings", _table(("finding", "where", "remedy"), found)]
     tensors = [(f"${latex(t.symbol)}$", f"`{t.name}`", t.kind, " x ".join(t.shape) or "scalar") for t in report.tensors]
     parts += ["## Notation", _table(("symbol", "name in the module", "kind", "shape"), tensors)]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -31,6 +31,10 @@ def structure(report: Report) -> dict[str, Any]:
             {"title": c.title, "formula": c.text, "latex": latex(c.formula), "value": c.value, "unit": c.unit}
             for c in report.costs
         ],
+        "tables": [
+            {"title": t.title, "note": t.note, "columns": list(t.columns), "rows": [list(row) for row in t.rows]}
+            for t in report.sheets
+        ],
         "findings": [
             {"rule": w.rule, "subject": w.subject, "where": str(w.where) if w.where else None, "remedy": w.remedy}
             for w in report.warnings

@@ -35,8 +35,9 @@ def terminal(report: Report, width: int, steps: bool = False) -> Text:
     _legend(page, report, shown)
     for warning in report.warnings:
         page.line()
-        page.line(("warning: ", "bold yellow"), (warning.subject, ""))
-        page.line((f"  where:   {warning.where}" if warning.where else "", QUIET))
+        page.line(("warning: ", "bold yellow"), (f"{warning.subject} [{warning.rule}]", ""))
+        if warning.where:
+            page.line((f"  where:   {warning.where}", QUIET))
         page.line((f"  remedy:  {warning.remedy}", QUIET))
     return page.text
 

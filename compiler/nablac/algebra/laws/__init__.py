@@ -44,23 +44,27 @@ STABLE: tuple[Law, ...] = (
 TIDY: tuple[Law, ...] = (
     Law("relu", "max(u, 0) = relu(u)", (maximum,), shapes.relu_from_max),
     Law(
-        "extremum compared", "where(max(u, 3) <= 4, v, w) = where(u <= 4, v, w)", conditions.ORDERS,
+        "extremum compared",
+        "where(max(u, 3) <= 4, v, w) = where(u <= 4, v, w)",
+        conditions.ORDERS,
         conditions.extremum_compared,
     ),
     Law(
-        "like terms compared", "where(u - v >= v - u, w, z) = where(u >= v, w, z)", conditions.ORDERS,
+        "like terms compared",
+        "where(u - v >= v - u, w, z) = where(u >= v, w, z)",
+        conditions.ORDERS,
         conditions.like_terms,
     ),
     Law("nested choice", "where(u > 0, where(u > 0, u, v), w) = where(u > 0, u, w)", (Where,), shapes.same_condition),
     Law(
-        "nested conditions", "where(u > v, where(u < w, z, 0), 0) = where(u > v and u < w, z, 0)", (Where,),
+        "nested conditions",
+        "where(u > v, where(u < w, z, 0), 0) = where(u > v and u < w, z, 0)",
+        (Where,),
         conditions.nested_conditions,
     ),
     Law("choice of", "where(u > 0, u, 0) = relu(u)", (Where,), shapes.where_is_known),
     Law("factor into choice", "u*where(v > 0, w, 0) = where(v > 0, u*w, 0)", (Mul,), shapes.merge_where),
-    Law(
-        "number into choice", "2*where(u > v, w, 3*z) = where(u > v, 2*w, 6*z)", (Mul,), conditions.number_into_choice
-    ),
+    Law("number into choice", "2*where(u > v, w, 3*z) = where(u > v, 2*w, 6*z)", (Mul,), conditions.number_into_choice),
     Law(
         "sum of choices",
         "where(u > 0, v, w) + where(u > 0, z, 1) = where(u > 0, v + z, w + 1)",
