@@ -47,6 +47,9 @@
     if (away) element.scrollIntoView({ block: box.height > innerHeight / 2 ? "start" : "center", behavior: behavior() });
   }
 
+  // What was out of sight had an estimated height until it was scrolled to.
+  const settled = (act) => requestAnimationFrame(() => requestAnimationFrame(act));
+
   const linesOf = (equation) => words(equation.dataset.lines).flatMap((span) => {
     const [first, last] = span.split("-").map(Number);
     return Array.from({ length: last - first + 1 }, (_, k) => byId(`line-${first + k}`)).filter(Boolean);
@@ -117,6 +120,7 @@
     if (!target) return;
     Object.entries(CHOOSE).filter(([selector]) => target.matches(selector)).forEach(([, choose]) => choose(target));
     reveal(target);
+    settled(() => reveal(target));
   }
 
   // A node of the graph stands for some tensors: the first gradient among them, else the first equation.
@@ -210,5 +214,11 @@
   all(".tools").forEach((tools) => { tools.hidden = false; });
   equations.forEach((equation, k) => { equation.querySelector(".number").tabIndex = k ? -1 : 0; });
   if (chains.length) showChain(chains[0]);
+  // After a reload heights are estimates again, so the place is found by what the address names, not by the old offset.
+  if (location.hash) history.scrollRestoration = "manual";
+  addEventListener("load", () => settled(() => {
+    follow();
+    history.scrollRestoration = "auto";
+  }));
   follow();
 })();

@@ -67,16 +67,83 @@ def test_check_agrees(line: Path) -> None:
 def test_inspect_shows_numbered_formulas(line: Path) -> None:
     result = run("inspect", line, "--wrt", "a")
     assert result.exit_code == 0, result.output
-    assert result.output == (
-        "forward\n(1) p[i] = a*x[i] + b\n(2) loss = sum[i]((p[i] - y[i])**2/n)\n\n"
-        "gradient of a\n(3) d_p[i] = 2*(p[i] - y[i])/n\n(4) d_a = sum[i](d_p[i]*x[i])\n"
-    )
+    shown = [row.split("   ")[0].strip() for row in result.output.splitlines() if row.startswith("  (")]
+    assert shown == [
+        "(1) p[i] = a·x[i] + b",
+        "(2) loss = Σᵢ (p[i] - y[i])²/n",
+        "(3) δ[i] = 2·(p[i] - y[i])/n",
+        "(4) da = Σᵢ δ[i]·x[i]",
+    ]
+    assert "loss = ‖p - y‖²/n" in result.output and "da = δᵀ x" in result.output
 
 
-def test_inspect_as_latex(line: Path) -> None:
-    result = run("inspect", line, "--format", "latex")
-    assert result.exit_code == 0, result.output
-    assert r"\mathrm{d}a &= \sum_{i} \delta_{i} \, x_{i} \tag{4}" in result.output
+def test_inspect_steps_name_their_laws(line: Path) -> None:
+    shown = run("inspect", line, "--wrt", "a", "--steps").output
+    assert "number out of sum" in shown and "w*(2*u - 2*v) = 2*w*(u - v)" in shown
+    assert "delta elimination" in shown and "sum[j](delta(i, j)*f(j)) = f(i)" in shown
+
+
+@pytest.mark.parametrize("format_", ["text", "latex", "md", "html", "json", "dot", "svg"])
+def test_inspect_writes_every_format_and_replaces_only_its_own(line: Path, format_: str) -> None:
+    report = line.with_name("report")
+    first = run("inspect", line, "--format", format_, "-o", report)
+    assert (first.exit_code, first.output) == (0, f"{report}\n")
+    text = report.read_text()
+    assert run("inspect", line, "--format", format_, "-o", report).exit_code == 0
+    assert report.read_text() == text
+    report.write_text("precious\n")
+    refused = run("inspect", line, "--format", format_, "-o", report)
+    assert refused.exit_code == 2 and "is no report of nablac's" in refused.output
+    assert report.read_text() == "precious\n"
+    assert run("inspect", line, "--format", format_, "-o", report, "--force").exit_code == 0
+    assert report.read_text() == text
+
+
+def test_inspect_as_json_is_for_programs(line: Path) -> None:
+    told = json.loads(run("inspect", line, "--format", "json").output)
+    (fourth,) = [e for e in told["equations"] if e["number"] == 4]
+    assert (fourth["text"], fourth["matrix"]["plain"]) == ("d_a = sum[i](d_p[i]*x[i])", "da = δᵀ x")
+    assert [g["wrt"] for g in told["gradients"]] == ["a", "b"]
+    lines = run_source(line).splitlines()
+    assert any("# (4) d_a = sum[i](d_p[i]*x[i])" in lines[first - 1] for first, _, _ in fourth["lines"])
+
+
+def run_source(line: Path) -> str:
+    module = line.with_name("made.py")
+    assert run("compile", line, "-o", module).exit_code == 0
+    return module.read_text()
+
+
+def test_inspect_of_another_scalar_with_respect_to_an_input(line: Path) -> None:
+    shown = run("inspect", line, "--wrt", "x", "--wrt", "p").output
+    assert "dx[i] = a·dp[i]" in shown and "( 3) dp[i] = 2·(p[i] - y[i])/n" in shown
+    assert run("inspect", line, "--of", "p").exit_code == 2
+    assert "only a scalar has a gradient" in run("inspect", line, "--of", "p").output
+
+
+CIRCUIT = """\
+model: product
+params: {x: real, y: real, z: real}
+equations: ["q = x + y", "f = q*z"]
+loss: f
+"""
+
+
+def test_inspect_draws_the_classic_circuit(tmp_path: Path) -> None:
+    spec = tmp_path / "product.yaml"
+    spec.write_text(CIRCUIT)
+    shown = run("inspect", spec, "--at", "x=-2,y=5,z=-4", "--finite-differences", "--taylor").output
+    rows = {row.split()[0]: row.split()[1:] for row in shown.splitlines() if len(row.split()) == 3}
+    assert [rows[name] for name in "xyzqf"] == [["−2", "−4"], ["5", "−4"], ["−4", "3"], ["3", "−4"], ["−12", "1"]]
+    assert "q² + 2·z²" in shown and "4·q·z" in shown
+
+
+def test_compile_tells_what_lint_finds(tmp_path: Path) -> None:
+    spec = tmp_path / "root.yaml"
+    spec.write_text('model: root\nparams: {w: "real ~ constant(4)"}\nequations: ["loss = sqrt(w)"]\nloss: loss\n')
+    result = run("compile", spec, "-o", tmp_path / "root.py")
+    assert result.exit_code == 0
+    assert f"[domain]\n  where:    {spec}:3:" in result.output
 
 
 def test_dump_prints_the_program_after_a_pass(line: Path) -> None:
@@ -89,10 +156,10 @@ def test_dump_prints_the_program_after_a_pass(line: Path) -> None:
     ("arguments", "message"),
     [
         (("inspect", "{line}", "--wrt", "c"),
-         "NameError: no parameter is called 'c'\n  expected: a, b\n  remedy:   name one of these\n"),
+         "NameError: the model has no 'c'\n  expected: x, y, a, b, p, loss\n  remedy:   name one of these\n"),
         (("inspect", "{line}", "--dump", "tidy"),
          "CompileError: no pass is called 'tidy'\n  expected: trace, canonicalise, select, stabilise, differentiate, "
-         "contract, inline, shift, shorten, share\n"),
+         "resolve, scale, contract, inline, shift, shorten, share\n"),
         (("compile", "no_such.yaml"), "SpecError: the spec cannot be read\n  found:    No such file or directory\n"
          "  where:    no_such.yaml\n"),
     ],

@@ -46,6 +46,11 @@ def depth(expression: Expr) -> int:
     return 1 + max(map(depth, expression.args))
 
 
+def size(expression: Expr) -> int:
+    """How many nodes an expression has when it is written out, an element counting as one."""
+    return 1 if isinstance(expression, f.Access) else 1 + sum(map(size, expression.args))
+
+
 def equation_operations(equation: Equation) -> Expr:
     """Operations of the whole equation, as an expression in its extents; a reduction counts one for each term."""
     each = operations(equation.body) + (1 if equation.reduction else 0)

@@ -29,7 +29,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Solved:
-    """A delta that went: the index it was solved for, what was put for that, and what must hold for it to be in range."""
+    """A delta that went: the index it was solved for, what was put for that, and what keeps it in its range."""
 
     pair: Pair
     symbol: Symbol

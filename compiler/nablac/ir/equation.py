@@ -34,8 +34,8 @@ class Reduction:
 class Origin:
     """Where an equation comes from: the user's line, the layer, the rule that made it, the laws that touched it.
 
-    ``of`` names, for an equation that a transform derived, the tensor whose equation it came from.  ``laws`` only grows,
-    so that what one pass did is what it appended.
+    ``of`` names, for an equation that a transform derived, the tensor whose equation it came from.  ``laws`` only
+    grows, so that what one pass did is what it appended.
     """
 
     where: Place | None = None

@@ -37,7 +37,7 @@ from nablac.ir.tensor import Kind, Role, Tensor
 
 @dataclass(frozen=True)
 class Differentiated:
-    """The longer program, the derivative's name for each tensor asked for, and the terms of each adjoint by its name."""
+    """The longer program, the derivative's name for each tensor asked for, and the terms of each adjoint."""
 
     program: Program
     names: Mapping[str, str]

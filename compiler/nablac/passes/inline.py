@@ -15,14 +15,14 @@ Leaves to the scheduler: values read by a reduction, which it computes in the sa
 
 from __future__ import annotations
 
-from nablac.algebra.cost import TRANSCENDENTAL, depth, weight
+from nablac.algebra.cost import TRANSCENDENTAL, depth, size, weight
 from nablac.algebra.laws import ALL
 from nablac.algebra.rename import inlined
 from nablac.algebra.rewrite import rewrite
 from nablac.ir.equation import Equation, Program
 
 LARGEST = 200
-"""The operations (by weight) beyond which a body does not grow."""
+"""The operations (by weight), and the nodes, beyond which a body does not grow."""
 DEEPEST = 25
 """The calls and brackets one inside the other beyond which it does not grow: who walks a body recurses."""
 
@@ -36,7 +36,7 @@ def inline(program: Program) -> Program:
             if access.tensor in waiting:
                 definition = waiting.pop(access.tensor)
                 body = inlined(equation.body, definition, access)
-                if weight(body) > LARGEST or depth(body) > DEEPEST:
+                if max(weight(body), size(body)) > LARGEST or depth(body) > DEEPEST:
                     equations.append(definition)
                     continue
                 body, laws = rewrite(body, ALL)

@@ -23,9 +23,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from math import prod
 
-from sympy import Add, Expr, Mul, Symbol, expand_mul
+from sympy import Add, Expr, Function, Mul, Symbol, exp, expand_mul
 
 from nablac.algebra.choice import choice, is_place
 from nablac.algebra.laws import ALL
@@ -33,7 +34,7 @@ from nablac.algebra.match import Bindings, match
 from nablac.algebra.rename import apart, index_symbols, inlined, taken_names
 from nablac.algebra.rewrite import rewrite
 from nablac.ir.equation import Equation, Program, Reduction
-from nablac.ir.functions import Access, accesses
+from nablac.ir.functions import Access, Where, accesses
 
 LAW = "known sum"
 DEEPEST = 3
@@ -55,6 +56,7 @@ class _Resolving:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.sums: dict[str, list[tuple[Equation, Expr, Expr]]] = {}  # by one tensor that they read
+        self.heads: set[type] = set()  # the functions in them
         self.defined: dict[str, Equation] = {}
 
     def take(self, equation: Equation) -> Equation:
@@ -66,6 +68,7 @@ class _Resolving:
             scale, inside = _apart(equation.body, equation)
             if inside.has(Access) and not scale.has(Access) and not index_symbols(scale):
                 self.sums.setdefault(_sources(inside)[0], []).append((equation, scale, inside))
+                self.heads.update(_heads(inside))
         return equation
 
     def _without_sum(self, equation: Equation) -> Equation | None:
@@ -93,7 +96,9 @@ class _Resolving:
             return outside * picked
         for access in accesses(inside) if depth else ():
             definition = self.defined.get(access.tensor)
-            if definition is not None and definition.reduction is None and index_symbols(access) & set(equation.bound):
+            if definition is None or definition.reduction is not None or not _heads(definition.body) <= self.heads:
+                continue
+            if index_symbols(access) & set(equation.bound):
                 opened, _ = rewrite(inlined(inside, definition, access), ALL)
                 value = self._value(opened, equation, depth - 1)
                 if value is not None:
@@ -152,8 +157,16 @@ class _Resolving:
 def _apart(body: Expr, equation: Equation) -> tuple[Expr, Expr]:
     """The factors that the sum does not run over, numbers too, and the others."""
     over = set(equation.bound)
-    inside = Mul(*(f for f in Mul.make_args(body) if index_symbols(f) & over))
-    return body / inside, inside
+    split: tuple[list[Expr], list[Expr]] = ([], [])
+    for factor in Mul.make_args(body):
+        split[bool(index_symbols(factor) & over)].append(factor)
+    return Mul(*split[0]), Mul(*split[1])
+
+
+@lru_cache(maxsize=10_000)
+def _heads(body: Expr) -> frozenset[type]:
+    """The kinds of functions and choices in a body: a known sum's value is found behind those of known sums only."""
+    return frozenset(type(node) for node in body.atoms(Function, Where, exp))
 
 
 def _terms(inside: Expr, equation: Equation) -> tuple[Expr, ...]:

@@ -22,8 +22,12 @@ PREAMBLE = r"""\documentclass{article}
 
 def article(report: Report, steps: bool = False) -> str:
     """The whole document; ``steps`` adds the derivations."""
-    about = f"{report.dtype}, model sha256 {report.digest[:16]}, made by nablac {report.version}"
-    parts = [f"% {about}", PREAMBLE, rf"\section*{{{escape(report.title or report.name)}}}", escape(about)]
+    parts = [
+        f"% {report.about}",
+        PREAMBLE,
+        rf"\section*{{{escape(report.title or report.name)}}}",
+        escape(report.about),
+    ]
     forward = [e for e in report.entries if e.kind == "forward"]
     parts += [_heading("Forward"), _equations(forward)]
     if steps:

@@ -20,15 +20,23 @@ from nablac.report.notation import Notation
 
 
 def build_report(
-    compiled: Compiled, source: str, version: str, *, wrt: Sequence[str] | None = None, spec: str | None = None
+    compiled: Compiled,
+    source: str,
+    version: str,
+    *,
+    wrt: Sequence[str] | None = None,
+    spec: str | None = None,
+    trained: Compiled | None = None,
 ) -> Report:
     """The report on a compiled model and its module's text; ``wrt`` names the gradients to tell, all by default.
 
-    Raises ``NameError`` (nablac's own) for a name that has no gradient here.
+    ``trained`` is the model as its module trains it, whose costs and findings are told, where ``compiled`` derives
+    something else.  Raises ``NameError`` (nablac's own) for a name that has no gradient here.
     """
+    trained = trained or compiled
     model = compiled.model
     notation = Notation.of(compiled.programs["gradient"], compiled.gradients, *compiled.every_program)
-    step = StepCosts(compiled)
+    step = StepCosts(trained)
     gradients = tuple(gradient(compiled, name, notation) for name in _chosen(compiled, wrt))
     entries = tuple(_entries(compiled, notation, spans_of(source)))
     return Report(
@@ -43,7 +51,7 @@ def build_report(
         gradients=gradients,
         costs=tuple(step.rows()),
         sizes=step.sizes,
-        warnings=lint(compiled),
+        warnings=lint(trained),
         sheets=(_layers(step),),
         source=source,
         spec=spec,

@@ -113,6 +113,9 @@ class Cost:
     unit: str
 
 
+MARK = "made by nablac"
+"""What every report says of itself, so that a file that is none is not replaced."""
+
 SIGNS = (
     ("⊙ ⊘", "elementwise product and quotient"),
     ("f(A), A²", "of a matrix: elementwise"),
@@ -166,6 +169,11 @@ class Report:
     spec: str | None = None  # the user's own source, whose lines the places count
     drawings: Mapping[str, str] = field(default_factory=dict)  # title -> SVG
     sheets: tuple[Sheet, ...] = ()
+
+    @property
+    def about(self) -> str:
+        """One line on where the report comes from; every format holds it."""
+        return f"{self.dtype}, derivatives of {self.of}, model sha256 {self.digest[:16]}, {MARK} {self.version}"
 
     def entry(self, number: int) -> Entry:
         """The equation of that number."""

@@ -16,7 +16,7 @@ from rich.text import Text
 from nablac.emit.write import write
 from nablac.errors import CompileError
 from nablac.report.article import article
-from nablac.report.content import Report, Sheet
+from nablac.report.content import MARK, Report, Sheet
 from nablac.report.dot import dot
 from nablac.report.graph import Graph
 from nablac.report.markdown import markdown
@@ -27,8 +27,6 @@ from nablac.report.terminal import sheet_table, terminal
 from nablac.report.terminal_graph import draw
 
 FORMATS = ("text", "latex", "md", "html", "json", "dot", "svg")
-MARK = "made by nablac"
-"""What every report says of itself, so that a file that is none is not replaced."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,8 @@ class Document:
             "md": lambda: markdown(self.whole, steps),
             "html": lambda: self.html,
             "json": lambda: json.dumps(structure(self.whole), indent=1, ensure_ascii=False) + "\n",
-            "dot": lambda: f"// {self._mark}\n{dot(self.graph)}",
-            "svg": lambda: self.figures[-1][1] if self.figures else self.drawing,
+            "dot": lambda: f"// {self.report.about}\n{dot(self.graph)}",
+            "svg": lambda: f"<!-- {self.report.about} -->\n{self.figures[-1][1] if self.figures else self.drawing}",
         }
         return made[format_]()
 
@@ -100,10 +98,6 @@ class Document:
             )
         write(self.render(format_, steps), path, force=True)
         return path
-
-    @property
-    def _mark(self) -> str:
-        return f"{MARK} {self.report.version}, model sha256 {self.report.digest[:16]}"
 
     def __str__(self) -> str:
         return self.text()

@@ -45,9 +45,9 @@ def inspection(
     compiled: Compiled, source: str, asked: Asked, start: Callable[[int], Mapping[str, NDArray[Any]]]
 ) -> Document:
     """The report; ``source`` is the generated module, ``start`` gives the parameters it would begin to train from."""
-    compiled = derived(compiled, asked)
+    trained, compiled = compiled, derived(compiled, asked)
     model = compiled.model
-    report = build_report(compiled, source, __version__, wrt=asked.wrt, spec=_spec(compiled))
+    report = build_report(compiled, source, __version__, wrt=asked.wrt, spec=_spec(compiled), trained=trained)
     graph, sheets, figures = model_graph(model), [], []
     if asked.at is not None or asked.differences or asked.taylor:
         point = read_point(asked.at, model, start, asked.seed)

@@ -10,7 +10,7 @@ from nablac.report.latex import latex
 
 def markdown(report: Report, steps: bool = False) -> str:
     """The whole report; ``steps`` adds the derivations."""
-    parts = [f"# {_plain(report.name)}", _plain(report.title) if report.title else ""]
+    parts = [f"# {_plain(report.name)}", _plain(report.title) if report.title else "", _plain(report.about)]
     parts += ["## Forward", *_entries(e for e in report.entries if e.kind == "forward")]
     if steps:
         parts.append("## Derivations")

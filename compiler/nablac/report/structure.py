@@ -13,6 +13,7 @@ from nablac.report.plain import plain
 def structure(report: Report) -> dict[str, Any]:
     """Dictionaries, lists, strings and numbers; equations are referred to by their numbers."""
     return {
+        "about": report.about,
         "model": report.name,
         "title": report.title,
         "digest": report.digest,

@@ -21,8 +21,7 @@ def terminal(report: Report, width: int, steps: bool = False) -> Text:
     """The forward equations and each gradient with its numbered equations; ``steps`` adds the derivations."""
     page = _Page(width)
     page.line((report.name, HEAD), (f"  {report.title}" if report.title else "", ""))
-    about = f"{report.dtype}, derivatives of {report.of}, model {report.digest[:16]}; made by nablac {report.version}"
-    page.line((about, QUIET))
+    page.line((report.about, QUIET))
     forward = [e for e in report.entries if e.kind == "forward"]
     page.section("forward")
     page.equations(forward)
@@ -47,7 +46,7 @@ def sheet_table(sheet: Sheet) -> Table:
     table = Table(title=f"\n{sheet.title}", caption=sheet.note or None, box=SIMPLE, title_justify="left")
     for place, column in enumerate(sheet.columns):
         style = "red" if "gradient" in column or column.startswith("d_") else "green" if "value" in column else None
-        table.add_column(column, justify="right" if place else "left", no_wrap=True, style=style)
+        table.add_column(column, justify="right" if place else "left", overflow="fold", style=style)
     for row in sheet.rows:
         table.add_row(*row)
     return table
