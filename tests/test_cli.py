@@ -155,13 +155,19 @@ def test_dump_prints_the_program_after_a_pass(line: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("inspect", "{line}", "--wrt", "c"),
-         "NameError: the model has no 'c'\n  expected: x, y, a, b, p, loss\n  remedy:   name one of these\n"),
-        (("inspect", "{line}", "--dump", "tidy"),
-         "CompileError: no pass is called 'tidy'\n  expected: trace, canonicalise, select, stabilise, differentiate, "
-         "resolve, scale, contract, inline, shift, shorten, share\n"),
-        (("compile", "no_such.yaml"), "SpecError: the spec cannot be read\n  found:    No such file or directory\n"
-         "  where:    no_such.yaml\n"),
+        (
+            ("inspect", "{line}", "--wrt", "c"),
+            "NameError: the model has no 'c'\n  expected: x, y, a, b, p, loss\n  remedy:   name one of these\n",
+        ),
+        (
+            ("inspect", "{line}", "--dump", "tidy"),
+            "CompileError: no pass is called 'tidy'\n  expected: trace, canonicalise, select, stabilise, differentiate, "
+            "resolve, scale, contract, inline, shift, shorten, share\n",
+        ),
+        (
+            ("compile", "no_such.yaml"),
+            "SpecError: the spec cannot be read\n  found:    No such file or directory\n  where:    no_such.yaml\n",
+        ),
     ],
 )
 def test_mistakes_are_told_and_end_with_2(line: Path, arguments: tuple[str, ...], message: str) -> None:

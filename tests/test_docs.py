@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from nablac.cli import main
 from nablac.errors import Place
 from nablac.ir.declare import parse_declaration
 from nablac.ir.equation import Program
@@ -78,3 +80,23 @@ def test_the_readme_shows_what_is_generated() -> None:
         assert block in module, f"{name and name[1]} has changed: run make generate"
     for line in "".join(blocks(page, "inspect")).splitlines():
         assert re.sub(r"^\( +", "(", line) in module
+
+
+def shown_commands() -> list[tuple[str, list[str]]]:
+    """The commands of the page on reports, each with the lines that it shows of their output."""
+    found = []
+    for block in blocks(ROOT / "docs" / "report.md", "console"):
+        command, *lines = block.splitlines()
+        found.append((command.removeprefix("$ nablac "), [line for line in lines if line not in ("", "...")]))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("command", "lines"), shown_commands(), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_the_page_on_reports_shows_what_is_printed(command: str, lines: list[str]) -> None:
+    words = [str(ROOT / word) if word.startswith("examples/") else word for word in command.split()]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    missing = [line for line in lines if re.sub(r" +", " ", line) not in re.sub(r" +", " ", result.output)]
+    assert not missing, result.output

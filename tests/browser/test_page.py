@@ -41,7 +41,9 @@ def lit(page: Any) -> list[int]:
 
 def in_sight(page: Any, selector: str) -> bool:
     """Whether an element stands in the window once the page has settled."""
-    page.evaluate("new Promise(done => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 150))")
+    page.evaluate(
+        "new Promise(done => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 150))"
+    )
     return page.evaluate(
         "s => { const b = document.querySelector(s).getBoundingClientRect();"
         " return b.top >= 0 && b.bottom <= innerHeight && b.width > 0 }",

@@ -50,7 +50,7 @@ PASSES: dict[str, tuple[Pass, dict[str, str], list[str], str]] = {
     ),
     "a factor of a definition comes out of the sum": (
         contract, {"g": "real[4]", "v": "real[n, 4]"},
-        ["e[i,j] = g[j]*v[i,j]", "d[j] = sum[i](e[i,j])"], "d[j] = g[j]*d.part1[j]",
+        ["e[i,j] = g[j]*v[i,j]", "d[j] = sum[i](e[i,j])"], "d[j] = d.part1[j]*g[j]",
     ),
     "but stays in a matrix product": (
         contract, {"g": "real[4]", "v": "real[n, 4]", "x": "real[n, 3]"},

@@ -19,7 +19,7 @@ from nablac.ir.tensor import Role
 from nablac.ir.text import print_equation
 from nablac.pipeline import AFTER, BEFORE, Compiled, compile_model
 from nablac.report.content import Gradient, Step
-from nablac.report.derivation import Stages, gradient
+from nablac.report.derivation import Stages
 from nablac.report.laws import PASSES
 from nablac.report.reading import with_softmax
 from tests.programs import KNOWN, known_program
@@ -37,8 +37,8 @@ def compiled(name: str) -> Compiled:
 @cache
 def gradients(name: str) -> tuple[Gradient, ...]:
     one = compiled(name)
-    notation = notation_of(one)
-    return tuple(gradient(one, wrt, notation) for wrt in one.gradients)
+    stages = Stages(one, notation_of(one))
+    return tuple(stages.gradient(wrt) for wrt in one.gradients)
 
 
 def everything(one: Compiled) -> tuple[Program, dict[str, np.ndarray]]:
@@ -115,10 +115,8 @@ def test_laws_one_by_one_come_to_what_the_compiler_made(name: str) -> None:
     for terms in compiled(name).terms.values():
         for term in terms:
             plain = plain_derivative(term.derivation.equation.body, term.derivation.access)
-            last = plain
-            for _, last in rewrite_steps(plain, ALL):
-                pass
-            assert last == rewrite(plain, ALL)[0]
+            steps = [plain, *(new for _, new in rewrite_steps(plain, ALL))]
+            assert steps[-1] == rewrite(plain, ALL)[0]
 
 
 def test_every_pass_has_its_phrase() -> None:
@@ -127,7 +125,7 @@ def test_every_pass_has_its_phrase() -> None:
 
 def told(example: str, wrt: str, adjoint: str) -> list[tuple[str, str]]:
     one = compiled_example(next(p for p in EXAMPLES if p.stem == example))
-    stages = gradient(one, wrt, notation_of(one)).stages
+    stages = Stages(one, notation_of(one)).gradient(wrt).stages
     return [(s.title, s.text) for stage in stages if stage.adjoint == adjoint for s in stage.steps]
 
 
@@ -163,6 +161,6 @@ def test_only_a_softmax_is_read_as_one() -> None:
 
 def test_path_and_shared_values() -> None:
     one = compiled_example(next(p for p in EXAMPLES if p.stem == "digits"))
-    found = gradient(one, "linear_1.W", notation_of(one))
+    found = Stages(one, notation_of(one)).gradient("linear_1.W")
     assert found.path[0] == "loss" and found.path[-1] == "linear_1.W"
     assert "relu_1" in found.shared and "d_logits" not in found.shared

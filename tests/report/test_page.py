@@ -15,10 +15,10 @@ from jinja2 import Environment, meta
 from nablac import __version__
 from nablac.emit.render import folder
 from nablac.errors import InternalError, Place
+from nablac.lint.finding import Finding
 from nablac.network import compile as compile_network
 from nablac.report.boxes import Name
 from nablac.report.build import build_report
-from nablac.lint.finding import Finding
 from nablac.report.content import Report, Sheet, TensorRow
 from nablac.report.drawing import inlaid
 from nablac.report.graph import model_graph

@@ -12,7 +12,7 @@ from nablac.lint.rules import lint
 from nablac.pipeline import Compiled
 from nablac.report.content import Entry, Gradient, Report, Sheet, Span, TensorRow
 from nablac.report.costs import StepCosts
-from nablac.report.derivation import Stages, gradient
+from nablac.report.derivation import Stages
 from nablac.report.formula import index_form
 from nablac.report.lines import spans_of
 from nablac.report.matrix import composed_matrix_form, matrix_form
@@ -36,9 +36,9 @@ def build_report(
     trained = trained or compiled
     model = compiled.model
     notation = Notation.of(compiled.programs["gradient"], compiled.gradients, *compiled.every_program)
-    step = StepCosts(trained)
-    gradients = tuple(gradient(compiled, name, notation) for name in _chosen(compiled, wrt))
-    entries = tuple(_entries(compiled, notation, spans_of(source)))
+    step, stages = StepCosts(trained), Stages(compiled, notation)
+    gradients = tuple(stages.gradient(name) for name in _chosen(compiled, wrt))
+    entries = tuple(_entries(stages, spans_of(source)))
     return Report(
         name=model.name,
         title=model.title,
@@ -67,9 +67,9 @@ def _chosen(compiled: Compiled, wrt: Sequence[str] | None) -> Sequence[str]:
     return tuple(compiled.gradients) if wrt is None else wrt
 
 
-def _entries(compiled: Compiled, notation: Notation, spans: Mapping[int, tuple[Span, ...]]) -> list[Entry]:
+def _entries(stages: Stages, spans: Mapping[int, tuple[Span, ...]]) -> list[Entry]:
     """Every numbered equation, once, in the order of the numbers."""
-    stages = Stages(compiled, notation)
+    compiled, notation = stages.compiled, stages.notation
     found: dict[int, Entry] = {}
     for name, program in compiled.programs.items():
         for equation in program.equations:

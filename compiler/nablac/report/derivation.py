@@ -32,19 +32,6 @@ from nablac.report.reading import SOFTMAX, with_softmax
 Ranges = Mapping[Symbol, Expr]
 
 
-def gradient(compiled: Compiled, wrt: str, notation: Notation) -> Gradient:
-    """The gradient with respect to a tensor, stage by stage from the loss; ``wrt`` is one of ``compiled.gradients``."""
-    adjoint = compiled.gradients[wrt]
-    raw, final = compiled.program_after("differentiate"), compiled.programs["gradient"]
-    chain = [name for name in _needed(raw, adjoint) if name in compiled.terms]
-    stages = tuple(Stages(compiled, notation).stage(name) for name in chain or [adjoint])
-    needed = _needed(final, adjoint)
-    numbers = tuple(compiled.number(final.defined[name]) for name in needed)
-    read = dict.fromkeys(s for name in needed for s in final.defined[name].sources)
-    shared = tuple(s for s in read if s in final.defined and not final.defined[s].is_derived)
-    return Gradient(wrt, adjoint, (compiled.model.loss, *(s.of for s in stages)), numbers, stages, shared)
-
-
 def _needed(program: Program, adjoint: str) -> list[str]:
     """The targets of the derived equations that an adjoint needs, itself last."""
     needed = {adjoint}
@@ -57,15 +44,33 @@ def _needed(program: Program, adjoint: str) -> list[str]:
 
 
 class Stages:
-    """Tells how the equations of one compiled model came about."""
+    """Tells how the equations of one compiled model came about; a stage that several gradients need is told once."""
 
     def __init__(self, compiled: Compiled, notation: Notation) -> None:
         self.compiled, self.notation = compiled, notation
+        self.told: dict[str, Stage] = {}
         self.records = compiled.records["gradient"]
         self.raw = compiled.program_after("differentiate")
 
+    def gradient(self, wrt: str) -> Gradient:
+        """The gradient with respect to a tensor, stage by stage from the loss; one of ``compiled.gradients``."""
+        compiled, adjoint = self.compiled, self.compiled.gradients[wrt]
+        final = compiled.programs["gradient"]
+        chain = [name for name in _needed(self.raw, adjoint) if name in compiled.terms]
+        stages = tuple(self.stage(name) for name in chain or [adjoint])
+        needed = _needed(final, adjoint)
+        numbers = tuple(compiled.number(final.defined[name]) for name in needed)
+        read = dict.fromkeys(s for name in needed for s in final.defined[name].sources)
+        shared = tuple(s for s in read if s in final.defined and not final.defined[s].is_derived)
+        return Gradient(wrt, adjoint, (compiled.model.loss, *(s.of for s in stages)), numbers, stages, shared)
+
     def stage(self, adjoint: str) -> Stage:
         """The derivation of one adjoint."""
+        if adjoint not in self.told:
+            self.told[adjoint] = self._stage(adjoint)
+        return self.told[adjoint]
+
+    def _stage(self, adjoint: str) -> Stage:
         terms = self.compiled.terms.get(adjoint, ())
         start = self.raw.defined[adjoint]
         steps = [step for term in terms for step in self.term(adjoint, term)]

@@ -25,6 +25,7 @@ from nablac.ir.text import print_expression
 from nablac.report.boxes import Box
 from nablac.report.content import Cost, Entry, Gradient, Report, Sheet, Span, Stage, Step, TensorRow
 from nablac.report.drawing import inlaid
+from nablac.report.lean import lean
 from nablac.report.listing import listing
 from nablac.report.mathml import mathml
 from nablac.report.view import (
@@ -45,9 +46,6 @@ from nablac.report.view import (
 
 KINDS = {"forward": "Forward pass", "backward": "Backward pass", "metric": "Metrics", "update": "Update"}
 """The groups of equations, in their order."""
-
-IDLE = re.compile(r' (?:style="[^"]*"|fence="true"|stretchy="true")')
-"""Attributes of MathML that the page does without: it aligns cells in its own style, and the rest is the default."""
 
 NUMERIC = re.compile(r"[-\u2212+]?(\d|nan|inf)|$")
 
@@ -295,14 +293,14 @@ class _Page:
 
 def _math(box: Box, display: bool = True) -> Markup:
     """A formula."""
-    return Markup(IDLE.sub("", mathml(box, display=display)))
+    return Markup(lean(mathml(box, display=display)))
 
 
 def _unfolded(step: Step) -> Unfolded:
     """One step."""
     facts = []
     if step.identity is not None:
-        facts.append(Markup('<span class="identity">{}</span>').format(step.identity))
+        facts.append(Markup('<i>{}</i>').format(step.identity))
     if step.operations is not None:
         facts.append(escape(_operations(str(step.operations))))
     return Unfolded(step.title, _math(step.formula), tuple(facts))
