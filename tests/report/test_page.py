@@ -146,6 +146,14 @@ def test_a_place_outside_the_source_is_no_link() -> None:
     assert not list(next(root.all("ul", "findings")).all("a"))
 
 
+def test_the_size() -> None:
+    """A model of some three hundred equations stays below five megabytes."""
+    made = report("digits")
+    assert len(page(made).encode()) - len(page(replace(made, entries=(), gradients=())).encode()) < 16_000 * len(
+        made.entries
+    )
+
+
 def test_the_page_is_a_function_of_the_report() -> None:
     assert page(report("digits")) == page(report("digits"))
 

@@ -38,7 +38,7 @@ def depth(expression: Expr) -> int:
 
     >>> from nablac.ir.functions import Access
     >>> a = Access("a")
-    >>> depth(a * (1 - a))
+    >>> depth(a * (1 + a))
     2
     """
     if isinstance(expression, f.Access) or not expression.args:

@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 
 RULES = (
-    (r' (?:style="[^"]*"|fence="true"|stretchy="true")', ""),  # cells are aligned by the page's style; the rest is default
+    (
+        r' (?:style="[^"]*"|fence="true"|stretchy="true")',
+        "",
+    ),  # cells are aligned by the page's style; the rest is default
     (r'<mo form="(?:pre|post)fix"(?=[^>]*>[()\[\]]<)', "<mo"),  # these brackets have one form
     (r'<mrow class="tensor ', '<mrow class="'),
     (r'<mrow( class="[^"]*" data-name="[^"]*")><(mi|mn)>([^<]*)</\2></mrow>', r"<\2\1>\3</\2>"),

@@ -300,7 +300,7 @@ def _unfolded(step: Step) -> Unfolded:
     """One step."""
     facts = []
     if step.identity is not None:
-        facts.append(Markup('<i>{}</i>').format(step.identity))
+        facts.append(Markup("<i>{}</i>").format(step.identity))
     if step.operations is not None:
         facts.append(escape(_operations(str(step.operations))))
     return Unfolded(step.title, _math(step.formula), tuple(facts))
