@@ -23,7 +23,7 @@ from nablac.pipeline import Compiled, compile_model
 if TYPE_CHECKING:
     from nablac.lint.finding import Finding
     from nablac.report.document import Document
-    from nablac.report.notation import Notation
+    from nablac.report.formulas.notation import Notation
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Formula:
 
     def latex(self) -> str:
         """An aligned block of LaTeX."""
-        from nablac.report.formula import index_form
-        from nablac.report.latex import latex_rows
+        from nablac.report.formulas.formula import index_form
+        from nablac.report.formulas.latex import latex_rows
 
         rows = latex_rows((number, index_form(equation, self.notation)) for number, equation in self.equations)
         return f"\\begin{{align}}\n{rows}\n\\end{{align}}"
@@ -90,7 +90,7 @@ class Network:
 
     @cached_property
     def _notation(self) -> Notation:
-        from nablac.report.notation import Notation
+        from nablac.report.formulas.notation import Notation
 
         compiled = self.compiled
         return Notation.of(compiled.programs["gradient"], compiled.gradients, *compiled.every_program)

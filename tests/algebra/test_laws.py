@@ -63,3 +63,28 @@ def test_the_logarithm_of_a_quotient_of_two_negatives_stays_finite() -> None:
     parsed = parse_equations(["left = log(u/v)"], {t.name: t for t in tensors})
     body = parsed.equations[0].body
     assert rewrite(body, ALL) == (body, ())
+
+
+def test_numbers_are_not_spread_over_a_sum() -> None:
+    """u + v/5 was once rewritten as (5*u + v)/5 where a factor stood before it: one product more."""
+    assert fires("w*(u + v/5)/z") == ()
+
+
+def test_a_smaller_root_is_a_common_factor() -> None:
+    assert fires("u/sqrt(w) - v/w") == ("common factor",)
+
+
+def test_fractions_are_brought_together_only_where_terms_cancel() -> None:
+    assert fires("1/(1 + u) + 1/(1 + v)") == ()
+    assert fires("(1 - u)/(1 - v) - u/v") == ("common denominator",)
+
+
+def test_a_product_keeps_its_guard_where_the_rest_may_be_infinite() -> None:
+    assert fires("where(u > 0, relu(u)*log(u), 0)", SHORT) == ()
+
+
+def fires(text: str, laws: tuple[Law, ...] = TIDY) -> tuple[str, ...]:
+    """The laws that fire on a formula."""
+    tensors = [parse_declaration(letter, "real", Role.PARAM) for letter in LETTERS]
+    parsed = parse_equations([f"left = {text}"], {t.name: t for t in tensors})
+    return rewrite(parsed.equations[0].body, laws)[1]

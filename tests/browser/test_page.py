@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nablac.report.page import page
+from nablac.report.pages.page import page
 
 from ..report.test_page import EXAMPLES, hostile, report
 from .conftest import Opened

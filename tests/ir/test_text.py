@@ -51,7 +51,6 @@ def test_known_programs(name: str) -> None:
 def test_reading_order() -> None:
     program = known_program("two-layer perceptron")
     assert print_expression(program.defined["h"].body) == "h.sum[i, j] + b[j]"
-    records, derived = gradient_program(program, "loss", ["b"])
-    names = derived.names
+    records, _ = gradient_program(program, "loss", ["b"])
     bodies = {e.target: print_expression(e.body) for e in records[-1].program.equations}
     assert bodies["d_h"] == "a[i, j]*d_a[i, j]*(1 - a[i, j])"

@@ -57,7 +57,13 @@ class _Count:
 
     def power(self, node: Expr) -> int:
         base, exponent = node.args
-        size = abs(int(exponent)) if exponent.is_Integer else 2
+        if not exponent.is_Integer:  # a root is a function, evaluated once; below a line it is divided by
+            root = base ** abs(exponent)
+            first = root not in self.seen
+            self.seen.add(root)
+            inside = self.of(base) + self.times(self.indices(node)) if first else 0
+            return inside + (self.times(self.indices(node)) if exponent.is_negative else 0)
+        size = abs(int(exponent))
         steps = math.ceil(math.log2(size)) + (1 if exponent.is_negative else 0)
         return self.of(base) + steps * self.times(self.indices(node))
 

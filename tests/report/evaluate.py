@@ -12,7 +12,7 @@ from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import Access
 from nablac.ir.interpret import interpret
 from nablac.ir.tensor import Role, Tensor
-from nablac.report import matrix_tree as m
+from nablac.report.formulas import matrix_tree as m
 
 Array = np.ndarray
 COMPARE: dict[str, Callable[..., Array]] = {

@@ -11,7 +11,7 @@ from nablac.frontend.load import load_model
 from nablac.ir.equation import Program
 from nablac.ir.tensor import Role
 from nablac.pipeline import Compiled, compile_model, gradient_program
-from nablac.report.notation import Notation
+from nablac.report.formulas.notation import Notation
 from tests.programs import known_program
 from tests.random_programs import random_program, random_values
 

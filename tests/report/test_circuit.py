@@ -9,10 +9,10 @@ import pytest
 
 from nablac.ir.interpret import interpret
 from nablac.ir.parse import parse_program
-from nablac.report.circuit import MINUS, explode, is_circuit
-from nablac.report.graph import model_graph
-from nablac.report.point import read_point
-from nablac.report.values import annotate, evaluate
+from nablac.report.drawings.circuit import MINUS, explode, is_circuit
+from nablac.report.drawings.graph import model_graph
+from nablac.report.numbers.point import read_point
+from nablac.report.numbers.values import annotate, evaluate
 from tests.report.models import FAN, example, model_of
 
 

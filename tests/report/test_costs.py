@@ -11,9 +11,9 @@ from nablac.algebra.cost import equation_operations
 from nablac.emit.module import module_text
 from nablac.frontend.load import load_model, with_dtype
 from nablac.pipeline import Compiled, compile_model
-from nablac.report.boxes import Box, Name, Number, Operator, Row
 from nablac.report.content import Cost
 from nablac.report.costs import StepCosts, costs, layer_costs, sizes_of
+from nablac.report.formulas.boxes import Box, Name, Number, Operator, Row
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WIDTHS = (784, 256, 128, 64, 20, 10)

@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 import pytest
 from rich.cells import cell_len
 
-from nablac.report.dot import dot
-from nablac.report.drawing import inlaid
-from nablac.report.graph import Edge, Graph, Node, model_graph
-from nablac.report.point import read_point
-from nablac.report.svg import svg
-from nablac.report.terminal_graph import draw
-from nablac.report.values import annotate, evaluate
+from nablac.report.drawings.dot import dot
+from nablac.report.drawings.graph import Edge, Graph, Node, model_graph
+from nablac.report.drawings.svg import svg
+from nablac.report.drawings.terminal_graph import draw
+from nablac.report.numbers.point import read_point
+from nablac.report.numbers.values import annotate, evaluate
+from nablac.report.pages.drawing import inlaid
 from tests.report.models import EXAMPLES, RESIDUAL, example, model_of
 from tests.report.test_layout import random_graph
 

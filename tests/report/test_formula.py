@@ -12,9 +12,9 @@ from nablac.ir.equation import Program
 from nablac.ir.interpret import interpret
 from nablac.ir.parse import parse_equations
 from nablac.ir.tensor import Kind, Role, Tensor
-from nablac.report.formula import expression_form, index_form, right_side
-from nablac.report.notation import Notation
-from nablac.report.plain import plain
+from nablac.report.formulas.formula import expression_form, index_form, right_side
+from nablac.report.formulas.notation import Notation
+from nablac.report.formulas.plain import plain
 from tests.programs import KNOWN
 from tests.report.sources import RANDOM, drawn, known
 

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from nablac.report.graph import Edge, Graph, Node
-from nablac.report.layout import Box, Placed, Size, Spacing, layout
+from nablac.report.drawings.graph import Edge, Graph, Node
+from nablac.report.drawings.layout import Box, Placed, Size, Spacing, layout
 
 SPACING = Spacing(20, 30)
 

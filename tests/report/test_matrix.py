@@ -10,9 +10,9 @@ from nablac.ir.equation import Program
 from nablac.ir.interpret import interpret
 from nablac.ir.parse import parse_equations
 from nablac.ir.tensor import Role
-from nablac.report.matrix import composed_matrix_form, composed_tree, matrix_form, matrix_tree
-from nablac.report.notation import Notation
-from nablac.report.plain import plain
+from nablac.report.formulas.matrix import composed_matrix_form, composed_tree, matrix_form, matrix_tree
+from nablac.report.formulas.notation import Notation
+from nablac.report.formulas.plain import plain
 from tests.programs import KNOWN
 from tests.report.evaluate import column, evaluate, sizes_of
 from tests.report.sources import RANDOM, drawn, given, known, with_gradients

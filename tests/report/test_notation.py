@@ -8,11 +8,11 @@ import pytest
 
 from nablac.frontend.load import load_model
 from nablac.pipeline import Compiled, compile_model
-from nablac.report.formula import index_form
-from nablac.report.latex import latex
-from nablac.report.mathml import mathml
-from nablac.report.notation import Notation
-from nablac.report.plain import plain
+from nablac.report.formulas.formula import index_form
+from nablac.report.formulas.latex import latex
+from nablac.report.formulas.mathml import mathml
+from nablac.report.formulas.notation import Notation
+from nablac.report.formulas.plain import plain
 from tests.endtoend.specs import SPECS
 from tests.programs import KNOWN
 from tests.report.sources import EXAMPLES, RANDOM, drawn, example, known, notation_of

@@ -17,14 +17,14 @@ from nablac.emit.render import folder
 from nablac.errors import InternalError, Place
 from nablac.lint.finding import Finding
 from nablac.network import compile as compile_network
-from nablac.report.boxes import Name
 from nablac.report.build import build_report
 from nablac.report.content import Report, Sheet, TensorRow
-from nablac.report.drawing import inlaid
-from nablac.report.graph import model_graph
-from nablac.report.page import page
-from nablac.report.svg import svg
-from nablac.report.view import View
+from nablac.report.drawings.graph import model_graph
+from nablac.report.drawings.svg import svg
+from nablac.report.formulas.boxes import Name
+from nablac.report.pages.drawing import inlaid
+from nablac.report.pages.page import page
+from nablac.report.pages.view import View
 
 from .outline import Element, read
 

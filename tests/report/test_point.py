@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nablac.errors import NablacError
-from nablac.report.point import ROWS, read_point
+from nablac.report.numbers.point import ROWS, read_point
 from tests.report.models import SMOOTH, example, model_of
 
 

@@ -13,13 +13,13 @@ from sympy import Symbol
 from nablac.ir.equation import Equation
 from nablac.ir.functions import Access
 from nablac.ir.index import extent, index
-from nablac.report import boxes as b
-from nablac.report.formula import index_form
-from nablac.report.latex import BREAKS, LINE, latex, latex_document, latex_equation, lines, measure
-from nablac.report.mathml import mathml
-from nablac.report.matrix import composed_matrix_form, matrix_form
-from nablac.report.notation import Notation
-from nablac.report.plain import plain
+from nablac.report.formulas import boxes as b
+from nablac.report.formulas.formula import index_form
+from nablac.report.formulas.latex import BREAKS, LINE, latex, latex_document, latex_equation, lines, measure
+from nablac.report.formulas.mathml import mathml
+from nablac.report.formulas.matrix import composed_matrix_form, matrix_form
+from nablac.report.formulas.notation import Notation
+from nablac.report.formulas.plain import plain
 from tests.programs import KNOWN
 from tests.report.sources import EXAMPLES, RANDOM, drawn, example, known, notation_of
 

@@ -12,9 +12,9 @@ import pytest
 from nablac.frontend.model import Model
 from nablac.ir.interpret import interpret
 from nablac.ir.tensor import Role
-from nablac.report.plot import plot
-from nablac.report.point import Point, read_point
-from nablac.report.taylor import Expansion, expansion, taylor_sheets
+from nablac.report.drawings.plot import plot
+from nablac.report.numbers.point import Point, read_point
+from nablac.report.numbers.taylor import Expansion, expansion, taylor_sheets
 from tests.report.models import FAN, RESIDUAL, SMOOTH, example, model_of
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -13,9 +13,9 @@ from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import Access
 from nablac.ir.interpret import interpret
 from nablac.ir.tensor import Role, Tensor
-from nablac.report.differences import differences, differences_sheet
-from nablac.report.point import Point, read_point
-from nablac.report.values import evaluate, readably, values_sheet
+from nablac.report.numbers.differences import differences, differences_sheet
+from nablac.report.numbers.point import Point, read_point
+from nablac.report.numbers.values import evaluate, readably, values_sheet
 from tests.report.models import FAN, RESIDUAL, SMOOTH, example, model_of
 
 
@@ -91,7 +91,7 @@ def test_differences_of_a_circuit_with_kinks_beside_the_point(tmp_path: Path) ->
 
 def test_differences_come_from_the_model_and_not_from_its_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gradient that is wrong is found out."""
-    import nablac.report.differences as module
+    import nablac.report.numbers.differences as module
 
     real = module.gradient_program
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr, Integer, Mul, S
 
-from nablac.emit.naming import NameSpace
 from nablac.emit.kernels import call_lines, folded
+from nablac.emit.naming import NameSpace
 from nablac.emit.nests import indented, listed
 from nablac.emit.printer import Printer
 from nablac.emit.programs import Programs

@@ -1,1 +1,1 @@
-"""What ``inspect`` shows: the compiled program as text and LaTeX."""
+"""What ``inspect`` shows: the content of a report (``build``), and its printers."""

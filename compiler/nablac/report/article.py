@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from nablac.report.boxes import Box
 from nablac.report.content import Entry, Gradient, Report, Step, distinct_stages
-from nablac.report.latex import escape, latex, latex_rows, lines
+from nablac.report.formulas.boxes import Box
+from nablac.report.formulas.latex import escape, latex, latex_rows, lines
 
 PREAMBLE = r"""\documentclass{article}
 \usepackage{amsmath}

@@ -13,10 +13,10 @@ from nablac.pipeline import Compiled
 from nablac.report.content import Entry, Gradient, Report, Sheet, Span, TensorRow
 from nablac.report.costs import StepCosts
 from nablac.report.derivation import Stages
-from nablac.report.formula import index_form
+from nablac.report.formulas.formula import index_form
+from nablac.report.formulas.matrix import composed_matrix_form, matrix_form
+from nablac.report.formulas.notation import Notation
 from nablac.report.lines import spans_of
-from nablac.report.matrix import composed_matrix_form, matrix_form
-from nablac.report.notation import Notation
 
 
 def build_report(

@@ -13,7 +13,7 @@ from sympy import Expr
 from nablac.ir.equation import Equation
 from nablac.ir.text import print_equation
 from nablac.lint.finding import Finding
-from nablac.report.boxes import Box
+from nablac.report.formulas.boxes import Box
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from nablac.passes.contract import NOMINAL
 from nablac.pipeline import Compiled
 from nablac.plan.loops import Buffer, Number, Schedule, Space
 from nablac.plan.memory import plan_memory
-from nablac.report import boxes
-from nablac.report.boxes import Box, Operator, Row
 from nablac.report.content import Cost
+from nablac.report.formulas import boxes
+from nablac.report.formulas.boxes import Box, Operator, Row
 
 INTEGER_BYTES = 8
 

@@ -22,11 +22,11 @@ from nablac.ir.equation import Equation, Program, Reduction
 from nablac.ir.functions import Access, Delta, Where
 from nablac.ir.text import print_equation, print_expression
 from nablac.pipeline import Compiled
-from nablac.report.boxes import Box, Fenced, Fraction, Name, Operator, Row
 from nablac.report.content import Gradient, Stage, Step
-from nablac.report.formula import expression_form, index_form
+from nablac.report.formulas.boxes import Box, Fenced, Fraction, Name, Operator, Row
+from nablac.report.formulas.formula import expression_form, index_form
+from nablac.report.formulas.notation import Notation
 from nablac.report.laws import PASSES, identity
-from nablac.report.notation import Notation
 from nablac.report.reading import SOFTMAX, with_softmax
 
 Ranges = Mapping[Symbol, Expr]

@@ -17,14 +17,14 @@ from nablac.emit.write import write
 from nablac.errors import CompileError
 from nablac.report.article import article
 from nablac.report.content import MARK, Report, Sheet
-from nablac.report.dot import dot
-from nablac.report.graph import Graph
+from nablac.report.drawings.dot import dot
+from nablac.report.drawings.graph import Graph
+from nablac.report.drawings.svg import svg
+from nablac.report.drawings.terminal_graph import draw
 from nablac.report.markdown import markdown
-from nablac.report.page import page
+from nablac.report.pages.page import page
 from nablac.report.structure import structure
-from nablac.report.svg import svg
 from nablac.report.terminal import sheet_table, terminal
-from nablac.report.terminal_graph import draw
 
 FORMATS = ("text", "latex", "md", "html", "json", "dot", "svg")
 

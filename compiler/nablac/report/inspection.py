@@ -14,13 +14,13 @@ from nablac import __version__
 from nablac.errors import NameError_
 from nablac.pipeline import Compiled, compile_model
 from nablac.report.build import build_report
-from nablac.report.differences import differences, differences_sheet
 from nablac.report.document import Document
-from nablac.report.graph import model_graph
-from nablac.report.plot import plot
-from nablac.report.point import read_point
-from nablac.report.taylor import expansion, taylor_sheets
-from nablac.report.values import annotate, evaluate, values_sheet
+from nablac.report.drawings.graph import model_graph
+from nablac.report.drawings.plot import plot
+from nablac.report.numbers.differences import differences, differences_sheet
+from nablac.report.numbers.point import read_point
+from nablac.report.numbers.taylor import expansion, taylor_sheets
+from nablac.report.numbers.values import annotate, evaluate, values_sheet
 
 LARGEST_SPEC = 200_000
 """Bytes of a model's file that a report still shows."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from nablac.report.content import Entry, Gradient, Report, Step, distinct_stages
-from nablac.report.latex import latex
+from nablac.report.formulas.latex import latex
 
 
 def markdown(report: Report, steps: bool = False) -> str:

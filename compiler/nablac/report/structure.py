@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from nablac.report.boxes import Box
 from nablac.report.content import Entry, Gradient, Report, Stage, Step
-from nablac.report.latex import latex
-from nablac.report.plain import plain
+from nablac.report.formulas.boxes import Box
+from nablac.report.formulas.latex import latex
+from nablac.report.formulas.plain import plain
 
 
 def structure(report: Report) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from nablac.emit.comments import runs
-from nablac.report.boxes import Box
 from nablac.report.content import SIGNS, Entry, Gradient, Report, Sheet, Stage, Step, distinct_stages
-from nablac.report.plain import plain
+from nablac.report.formulas.boxes import Box
+from nablac.report.formulas.plain import plain
 
 QUIET, HEAD, NUMBER, MATRIX, LAW = "dim", "bold", "cyan", "green", "magenta"
 

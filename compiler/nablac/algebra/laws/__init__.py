@@ -21,11 +21,23 @@ STABLE: tuple[Law, ...] = (
     Law("bias correction", "1 - c**u = -expm1(u*log(c))", (Add,), exponentials.one_minus_power),
     Law("reflected sigmoid", "1 - sigmoid(u) = sigmoid(-u)", (Add,), exponentials.one_minus_sigmoid),
     Law("tanh from sigmoid", "2*sigmoid(2*u) - 1 = tanh(u)", (Add,), exponentials.tanh_from_sigmoid, opens=True),
+    Law("tanh from sigmoids", "sigmoid(u) - sigmoid(-u) = tanh(u/2)", (Add,), exponentials.tanh_from_sigmoids),
+    Law("sigmoid from tanh", "1 + tanh(u) = 2*sigmoid(2*u)", (Add,), exponentials.one_plus_tanh, opens=True),
+    Law("half angle", "1 - cos(u) = 2*sin(u/2)**2", (Add,), exponentials.one_minus_cosine),
+    Law("softplus difference", "softplus(u) - softplus(-u) = u", (Add,), exponentials.softplus_difference, opens=True),
     Law("softplus by parts", "relu(u) + softplus(-abs(u)) = softplus(u)", (Add,), exponentials.softplus_from_parts),
     Law("sigmoid", "1/(1 + exp(-u)) = sigmoid(u)", (Pow,), exponentials.sigmoid_from_power, opens=True),
     Law(
         "two-way softmax", "1/(exp(u) + exp(v)) = sigmoid(u - v)*exp(-u)", (Pow,), exponentials.exp_over_sum, opens=True
     ),
+    Law(
+        "softmax of terms",
+        "1/(exp(u) + exp(v) + exp(w)) = exp(-softplus(w - u - softplus(v - u)) - softplus(v - u) - u)",
+        (Pow,),
+        exponentials.power_of_sum,
+        opens=True,
+    ),
+    Law("power of sigmoid", "sqrt(sigmoid(u)) = exp(-softplus(-u)/2)", (Pow,), exponentials.power_of_sigmoid),
     Law("one exponential", "exp(u)*exp(v) = exp(u + v)", (Mul,), exponentials.one_exponential, opens=True),
     Law("exponential into sigmoid", "exp(u)*sigmoid(-u) = sigmoid(u)", (Mul,), exponentials.fold_exp_sigmoid),
     Law("tanh", "sinh(u)/cosh(u) = tanh(u)", (Mul,), exponentials.tanh_from_product, opens=True),
@@ -34,6 +46,15 @@ STABLE: tuple[Law, ...] = (
     Law("log of known", "log(sigmoid(u)) = -softplus(-u)", (log,), logarithms.log_of_known, opens=True),
     Law("log of product", "log(exp(u)*v) = u + log(v)", (log,), logarithms.log_of_product, opens=True),
     Law("log of number times", "log(3*cosh(u)) = log(3) + log(cosh(u))", (log,), logarithms.log_of_number_times),
+    Law("log of choice", "log(where(u > v, exp(w), z)) = where(u > v, w, log(z))", (log,), logarithms.log_of_choice),
+    Law(
+        "log of squared sech",
+        "log(1 - tanh(u)**2) = -2*logcosh(u)",
+        (log,),
+        logarithms.log_of_squared_sech,
+        opens=True,
+    ),
+    Law("inverse hyperbolic", "log(u + sqrt(u**2 + 1)) = asinh(u)", (log,), logarithms.inverse_hyperbolic, opens=True),
     Law("log1p", "log(1 + v) = log1p(v)", (log,), logarithms.log_one_plus, opens=True),
     Law(
         "log1p of sigmoid", "log1p(-sigmoid(u)) = -softplus(u)", (log1p,), logarithms.log1p_of_minus_sigmoid, opens=True

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sympy
-from sympy import Add, Expr, Mul, Pow, S, cosh, exp, log, sinh, tanh
+from sympy import Add, Expr, Mul, Pow, S, cos, cosh, exp, log, sin, sinh, tanh
 
-from nablac.algebra.laws.looking import bare_sum, exponent, exponentials, powers_of, product_of
+from nablac.algebra.laws.logarithms import log_of_terms
+from nablac.algebra.laws.looking import exponentials, positive_exponentials, powers_of, product_of
 from nablac.ir.functions import absolute, expm1, exprel, relu, sigmoid, softplus
 
 
@@ -53,6 +54,49 @@ def tanh_from_sigmoid(node: Expr) -> Expr | None:
     return None
 
 
+def tanh_from_sigmoids(node: Expr) -> Expr | None:
+    for term in node.args:
+        c, rest = term.as_coeff_Mul()
+        if isinstance(rest, sigmoid):
+            other = -c * sigmoid(-rest.args[0])
+            if other in node.args:
+                return Add(*(a for a in node.args if a not in (term, other))) + c * tanh(rest.args[0] / 2)
+    return None
+
+
+def one_plus_tanh(node: Expr) -> Expr | None:
+    number = next((a for a in node.args if a.is_Number), None)
+    if number is None:
+        return None
+    for term in node.args:
+        c, rest = term.as_coeff_Mul()
+        if isinstance(rest, tanh) and abs(c) == abs(number):
+            rest = 2 * number * sigmoid(2 * c / number * rest.args[0])
+            return Add(*(a for a in node.args if a not in (term, number))) + rest
+    return None
+
+
+def one_minus_cosine(node: Expr) -> Expr | None:
+    number = next((a for a in node.args if a.is_Number), None)
+    if number is None:
+        return None
+    for term in node.args:
+        c, rest = term.as_coeff_Mul()
+        if c == -number and isinstance(rest, cos):
+            return Add(*(a for a in node.args if a not in (term, number))) + 2 * number * sin(rest.args[0] / 2) ** 2
+    return None
+
+
+def softplus_difference(node: Expr) -> Expr | None:
+    for term in node.args:
+        c, rest = term.as_coeff_Mul()
+        if isinstance(rest, softplus):
+            other = -c * softplus(-rest.args[0])
+            if other in node.args:
+                return Add(*(a for a in node.args if a not in (term, other))) + c * rest.args[0]
+    return None
+
+
 def softplus_from_parts(node: Expr) -> Expr | None:
     for term in node.args:
         if not isinstance(term, relu):
@@ -79,22 +123,37 @@ def one_minus_power(node: Expr) -> Expr | None:
 def sigmoid_from_power(node: Expr) -> Expr | None:
     if not (node.exp.is_Integer and node.exp.is_negative):
         return None
-    split = bare_sum(node.base)
-    if split is None:
+    found = positive_exponentials(node.base)
+    if found is None or len(found) != 2 or found[0][1] != 0:
         return None
-    u = exponent(split[1])
-    return (sigmoid(-u) / split[0]) ** (-node.exp) if u is not None else None
+    (number, _), (c, u) = found
+    return (sigmoid(log(number / c) - u) / number) ** (-node.exp)
 
 
 def exp_over_sum(node: Expr) -> Expr | None:
     """exp(u)/(exp(u) + exp(v)): divide both by exp(u)."""
-    if not (node.exp.is_Integer and node.exp.is_negative and isinstance(node.base, Add) and len(node.base.args) == 2):
+    if not (node.exp.is_Integer and node.exp.is_negative):
         return None
-    found = exponentials(node.base.args)
-    if len(found) != 2 or found[0][1] != 1 or found[1][1] != 1:
+    found = positive_exponentials(node.base)
+    if found is None or len(found) != 2 or found[0][1] == 0:
         return None
-    (_, _, u), (_, _, v) = found
-    return (sigmoid(u - v) * exp(-u)) ** (-node.exp)
+    (c, u), (d, v) = found
+    return (sigmoid(u - v + log(c / d)) * exp(-u) / c) ** (-node.exp)
+
+
+def power_of_sum(node: Expr) -> Expr | None:
+    """A power of a sum of exponentials by the sum's logarithm, where no sigmoid says it."""
+    found = positive_exponentials(node.base)
+    if found is None or node.exp.is_positive or (node.exp.is_Integer and len(found) < 3):
+        return None
+    return exp(node.exp * log_of_terms(found))
+
+
+def power_of_sigmoid(node: Expr) -> Expr | None:
+    """sqrt(sigmoid(u)) and its derivative are finite where sigmoid(u) is rounded to 0."""
+    if not isinstance(node.base, sigmoid) or node.exp.is_Integer or not node.exp.is_number:
+        return None
+    return exp(-node.exp * softplus(-node.base.args[0]))
 
 
 def one_exponential(node: Expr) -> Expr | None:
@@ -115,8 +174,8 @@ def fold_exp_sigmoid(node: Expr) -> Expr | None:
             continue
         v = base.args[0]
         for times in range(1, abs(int(power)) + 1):
-            if isinstance(base, sigmoid) and power.is_positive and u + times * v == 0:
-                return product_of(powers | {S.Exp1: S.Zero, base: power - times}) * sigmoid(-v) ** times
+            if isinstance(base, sigmoid) and power.is_positive and (u + times * v).is_number:
+                return product_of(powers | {S.Exp1: u + times * v, base: power - times}) * sigmoid(-v) ** times
             if isinstance(base, expm1) and power.is_negative and u == times * v:
                 return product_of(powers | {S.Exp1: S.Zero, base: power + times}) * (-expm1(-v)) ** (-times)
     return None
@@ -125,14 +184,12 @@ def fold_exp_sigmoid(node: Expr) -> Expr | None:
 def tanh_from_product(node: Expr) -> Expr | None:
     powers = powers_of(node)
     for base, power in powers.items():
-        if isinstance(base, sinh) and power.is_positive:
-            below = cosh(base.args[0])
-            if powers.get(below, S.Zero).is_negative:
-                times = min(power, -powers[below])
-                return (
-                    product_of(powers | {base: power - times, below: powers[below] + times})
-                    * tanh(base.args[0]) ** times
-                )
+        if isinstance(base, sinh) and power.is_Integer:
+            other = cosh(base.args[0])
+            if (power * powers.get(other, S.Zero)).is_negative:
+                times = min(abs(power), abs(powers[other])) * sympy.sign(power)
+                rest = product_of(powers | {base: power - times, other: powers[other] + times})
+                return rest * tanh(base.args[0]) ** times
         if isinstance(base, expm1) and power.is_positive:
             other = sigmoid(-base.args[0])
             if powers.get(other, S.Zero).is_positive:

@@ -40,9 +40,13 @@ def products_out(node: Expr) -> Expr | None:
 
 
 def _cancelled(terms: list[Expr]) -> Expr | None:
-    """The sum of the terms multiplied out, if fewer are left than there were."""
+    """The sum of the terms multiplied out, if fewer are left than there were, not counting numbers."""
     if any(len(f.args) > MOST_TERMS for t in terms for f in Mul.make_args(t) if isinstance(f, Add)):
         return None
     apart = [expand_mul(term, deep=False) for term in terms]
     total = Add(*apart)
-    return total if len(Add.make_args(total)) < sum(len(Add.make_args(term)) for term in apart) else None
+    return total if _varying(total) < sum(map(_varying, apart)) else None
+
+
+def _varying(total: Expr) -> int:
+    return sum(1 for term in Add.make_args(total) if not term.is_number)

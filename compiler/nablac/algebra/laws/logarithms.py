@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Mul, S, cosh, log
+from collections.abc import Sequence
+
+from sympy import Add, Expr, Mul, S, asinh, atanh, cosh, log, tanh
 
 from nablac.algebra.laws.looking import bare_sum, exponent, exponentials
-from nablac.ir.functions import expm1, log1mexp, log1p, logcosh, sigmoid, softplus
+from nablac.ir.functions import Where, expm1, log1mexp, log1p, logcosh, sigmoid, softplus
 
 
 def log_of_product(node: Expr) -> Expr | None:
@@ -37,10 +39,15 @@ def log_of_sum(node: Expr) -> Expr | None:
         return log1mexp(-found[0][2])
     if any(c.is_negative for _, c, _ in found) or not all(c.is_positive for c in numbers):
         return None
-    exponents = [log(c) for c in numbers] + [u + log(c) for _, c, u in found]
-    total = exponents[0]
-    for other in exponents[1:]:
-        total = total + softplus(other - total)
+    return log_of_terms([(c, S.Zero) for c in numbers] + [(c, u) for _, c, u in found])
+
+
+def log_of_terms(terms: Sequence[tuple[Expr, Expr]]) -> Expr:
+    """The logarithm of the sum of c*exp(u), each c positive."""
+    (first, u), *others = terms
+    total = u + log(first)
+    for c, v in others:
+        total = total + softplus(v + log(c) - total)
     return total
 
 
@@ -59,6 +66,35 @@ def log_of_known(node: Expr) -> Expr | None:
         return logcosh(inside.args[0])
     if isinstance(inside, Mul) and isinstance(-inside, expm1):
         return log1mexp(-(-inside).args[0])
+    if isinstance(inside, expm1):
+        return inside.args[0] + log1mexp(inside.args[0])
+    return None
+
+
+def log_of_squared_sech(node: Expr) -> Expr | None:
+    rest = 1 - node.args[0]
+    return -2 * logcosh(rest.base.args[0]) if rest.is_Pow and rest.exp == 2 and isinstance(rest.base, tanh) else None
+
+
+def log_of_choice(node: Expr) -> Expr | None:
+    """Branch by branch, where the laws can see what each is; the logarithm of a number below 0 is left to the data."""
+    choice = node.args[0]
+    if not isinstance(choice, Where) or any(b.is_number and not b.is_positive for b in choice.args[1:]):
+        return None
+    return Where(choice.args[0], *map(log, choice.args[1:]))
+
+
+def inverse_hyperbolic(node: Expr) -> Expr | None:
+    inside = node.args[0]
+    if isinstance(inside, Add) and len(inside.args) == 2:
+        for root, u in (inside.args, inside.args[::-1]):
+            if root.is_Pow and root.exp == S.Half and root.base == 1 + u**2:
+                return asinh(u)
+    factors = Mul.make_args(inside)
+    below = [1 / f for f in factors if f.is_Pow and f.exp is S.NegativeOne]
+    if len(factors) == 2 and len(below) == 1:
+        above = inside * below[0]
+        return 2 * atanh(above - 1) if above + below[0] == 2 else None
     return None
 
 

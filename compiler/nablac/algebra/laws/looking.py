@@ -36,6 +36,16 @@ def exponentials(terms: Iterable[Expr]) -> list[tuple[Expr, Expr, Expr]]:
     return found
 
 
+def positive_exponentials(node: Expr) -> list[tuple[Expr, Expr]] | None:
+    """(c, u) for each term c*exp(u) of a sum, a positive number being c*exp(0); None if a term is anything else."""
+    if not isinstance(node, Add):
+        return None
+    found = [(term, S.Zero) for term in node.args if term.is_number]
+    found += [(c, u) for _, c, u in exponentials(t for t in node.args if not t.is_number)]
+    whole = len(found) == len(node.args) and all(c.is_positive for c, _ in found)
+    return found if whole else None
+
+
 def bare_sum(node: Expr) -> tuple[Expr, Expr] | None:
     """(c, v) where the node is c*(1 + v) with v not a number."""
     if not isinstance(node, Add):

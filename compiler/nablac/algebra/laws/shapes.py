@@ -115,8 +115,8 @@ def common_factor(node: Expr) -> Expr | None:
             shared *= base**power
         elif all(q.is_Integer and q.is_positive for q in powers):
             shared *= base ** min(powers)
-        elif all(q.is_Integer and q.is_negative for q in powers):
-            shared *= base ** max(powers)
+        elif all(q.is_Rational and q.is_negative for q in powers):
+            shared *= base ** max(powers)  # of 1/sqrt(u) and 1/u the former: where it is real, so are both
     return shared * Add(*(term / shared for term in node.args)) if shared != 1 else None
 
 

@@ -1,4 +1,4 @@
-"""report/taylor: why a step down the gradient makes the loss smaller, and when it does not.
+"""numbers/taylor: why a step down the gradient makes the loss smaller, and when it does not.
 
 With g the gradient and H the Hessian at theta:
 
@@ -28,12 +28,12 @@ from nablac.passes.canonicalise import without_dead
 from nablac.passes.differentiate import forward, reverse
 from nablac.passes.shift import shift
 from nablac.pipeline import BEFORE, gradient_program
-from nablac.report.circuit import MINUS, expressed, is_circuit
 from nablac.report.content import Sheet
-from nablac.report.formula import expression_form
-from nablac.report.notation import Notation
-from nablac.report.plain import plain
-from nablac.report.point import Point
+from nablac.report.drawings.circuit import MINUS, expressed, is_circuit
+from nablac.report.formulas.formula import expression_form
+from nablac.report.formulas.notation import Notation
+from nablac.report.formulas.plain import plain
+from nablac.report.numbers.point import Point
 
 FACTORS = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """The learning rates of the table, as multiples of the model's own."""

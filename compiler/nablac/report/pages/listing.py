@@ -1,4 +1,4 @@
-"""report/listing: the generated module's text as HTML lines, lightly coloured, tied to the equations it computes."""
+"""pages/listing: the generated module's text as HTML lines, lightly coloured, tied to the equations it computes."""
 
 from __future__ import annotations
 

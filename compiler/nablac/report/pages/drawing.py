@@ -1,4 +1,4 @@
-"""report/drawing: an SVG made fit to stand in the page: shapes alone, ids of its own, its style apart.
+"""pages/drawing: an SVG made fit to stand in the page: shapes alone, ids of its own, its style apart.
 
 The page's policy allows no style attribute and no second style element, so what an SVG carries of these goes into the
 page's own sheet.  What could run or fetch is refused, wherever it comes from.

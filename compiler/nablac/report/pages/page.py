@@ -1,4 +1,4 @@
-"""report/page: a ``Report`` as one HTML page that needs no network, no second file and, to be read, no script.
+"""pages/page: a ``Report`` as one HTML page that needs no network, no second file and, to be read, no script.
 
 Everything is made into finished strings here; the template ``report.html.j2`` only loops over them.  Whatever comes
 from a spec (names, titles, a file's contents) is escaped, and a content security policy allows the page's own style
@@ -22,13 +22,13 @@ from sympy import Expr
 from nablac.emit.render import folder
 from nablac.errors import Place
 from nablac.ir.text import print_expression
-from nablac.report.boxes import Box
 from nablac.report.content import Cost, Entry, Gradient, Report, Sheet, Span, Stage, Step, TensorRow
-from nablac.report.drawing import inlaid
-from nablac.report.lean import lean
-from nablac.report.listing import listing
-from nablac.report.mathml import mathml
-from nablac.report.view import (
+from nablac.report.formulas.boxes import Box
+from nablac.report.formulas.mathml import mathml
+from nablac.report.pages.drawing import inlaid
+from nablac.report.pages.lean import lean
+from nablac.report.pages.listing import listing
+from nablac.report.pages.view import (
     Cell,
     Chain,
     Derivations,

@@ -1,4 +1,4 @@
-"""report/layout: a graph -> where its boxes stand and its edges run; the one arrangement behind SVG and the terminal.
+"""drawings/layout: a graph -> where its boxes stand and its edges run; the one arrangement behind SVG and the terminal.
 
 Sugiyama's method: nodes in ranks by their longest path, long edges led through every rank between, ranks ordered by
 barycentres, places along a rank as near to the neighbours' as the order allows.  Plain and deterministic; sizes are
@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nablac.report.graph import Edge, Graph, Node
+from nablac.report.drawings.graph import Edge, Graph, Node
 
 SWEEPS = 12
 STRAIGHT = 8.0

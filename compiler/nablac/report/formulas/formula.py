@@ -1,4 +1,4 @@
-"""report/formula: an equation or a body in index form, as boxes: order as in ``ir/text``, few brackets.
+"""formulas/formula: an equation or a body in index form, as boxes: order as in ``ir/text``, few brackets.
 
 Requires: canonical equations or any body of the language.  Functions that only spell a formula more stably (log1p,
 logcosh) are written as that formula.
@@ -16,7 +16,7 @@ from nablac.ir import functions as f
 from nablac.ir.equation import Equation
 from nablac.ir.functions import NAMES, Access, Delta, IntAccess, Where
 from nablac.ir.text import decimal, fraction_in_order, terms_in_order
-from nablac.report.boxes import (
+from nablac.report.formulas.boxes import (
     Big,
     Box,
     Call,
@@ -37,7 +37,7 @@ from nablac.report.boxes import (
     row,
     slashed,
 )
-from nablac.report.notation import Notation, stem
+from nablac.report.formulas.notation import Notation, stem
 
 LOOSE, ADD, MUL, POW, ATOM = range(5)
 """How tightly a box holds together: relations and choices, sums, products, powers, single things."""

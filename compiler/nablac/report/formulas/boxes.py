@@ -1,4 +1,4 @@
-"""report/boxes: a formula as a tree of boxes, the one form from which text, LaTeX and MathML are printed.
+"""formulas/boxes: a formula as a tree of boxes, the one form from which text, LaTeX and MathML are printed.
 
 The builders (``formula``, ``matrix``) decide notation, order and brackets; the printers (``plain``, ``latex``,
 ``mathml``) decide nothing but the spelling of a box.

@@ -1,4 +1,4 @@
-"""report/matrix_network: a product of matrices over pairs of indices, and the sum of it over some of them.
+"""formulas/matrix_network: a product of matrices over pairs of indices, and the sum of it over some of them.
 
 The summed indices are taken out one after the other: what is tied to one other index becomes a vector, to two a
 product of matrices, to none an inner product.
@@ -14,7 +14,7 @@ from sympy import Expr, S, Symbol
 
 from nablac.ir.functions import Access, Delta
 from nablac.ir.text import fraction_in_order
-from nablac.report.matrix_tree import (
+from nablac.report.formulas.matrix_tree import (
     ONE,
     Diagonal,
     DiagonalOf,
@@ -33,7 +33,7 @@ from nablac.report.matrix_tree import (
 )
 
 if TYPE_CHECKING:
-    from nablac.report.matrix_frame import Frame
+    from nablac.report.formulas.matrix_frame import Frame
 
 
 class NoForm(Exception):

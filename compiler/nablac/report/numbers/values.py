@@ -1,4 +1,4 @@
-"""report/values: a model at a point -> the value and the gradient of every tensor, for tables and for the graph.
+"""numbers/values: a model at a point -> the value and the gradient of every tensor, for tables and for the graph.
 
 Computed by the compiler's own machinery from the model as it was written: ``reverse`` with respect to every tensor,
 evaluated by the interpreter in double precision.
@@ -19,10 +19,10 @@ from nablac.ir.interpret import interpret
 from nablac.ir.tensor import Kind, Tensor
 from nablac.passes.differentiate import reverse
 from nablac.pipeline import gradient_program
-from nablac.report.circuit import MINUS, explode, is_circuit
 from nablac.report.content import Sheet
-from nablac.report.graph import Graph, Node
-from nablac.report.point import Point
+from nablac.report.drawings.circuit import MINUS, explode, is_circuit
+from nablac.report.drawings.graph import Graph, Node
+from nablac.report.numbers.point import Point
 
 Array = NDArray[Any]
 

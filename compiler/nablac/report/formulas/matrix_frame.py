@@ -1,4 +1,4 @@
-"""report/matrix_frame: the bodies of one equation, translated node by node into matrices over two of its indices."""
+"""formulas/matrix_frame: the bodies of one equation, translated node by node into matrices over two of its indices."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import Access, Delta, IntAccess, Where
 from nablac.ir.index import is_index
 from nablac.ir.text import terms_in_order
-from nablac.report.formula import plainly_spelled, relation_of
-from nablac.report.matrix_network import Labelled, Network, NoForm
-from nablac.report.matrix_tree import (
+from nablac.report.formulas.formula import plainly_spelled, relation_of
+from nablac.report.formulas.matrix_network import Labelled, Network, NoForm
+from nablac.report.formulas.matrix_tree import (
     ONE,
     Apply,
     DiagonalOf,

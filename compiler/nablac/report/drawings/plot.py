@@ -1,4 +1,4 @@
-"""report/plot: the loss along the negative gradient as SVG: the true curve, the tangent and the parabola."""
+"""drawings/plot: the loss along the negative gradient as SVG: the true curve, the tangent and the parabola."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from nablac.report.circuit import MINUS
-from nablac.report.taylor import Expansion
+from nablac.report.drawings.circuit import MINUS
+from nablac.report.numbers.taylor import Expansion
 
 WIDTH, HEIGHT = 640, 400
 LEFT, RIGHT, TOP, BOTTOM = 78, 18, 58, 52

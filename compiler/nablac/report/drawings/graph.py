@@ -1,4 +1,4 @@
-"""report/graph: the traced program -> the graph that is drawn; layers for a network, operations for a circuit."""
+"""drawings/graph: the traced program -> the graph that is drawn; layers for a network, operations for a circuit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nablac.frontend.model import Model
 from nablac.ir.equation import Equation
 from nablac.ir.tensor import Kind, Role, Tensor
-from nablac.report.circuit import explode, is_circuit
+from nablac.report.drawings.circuit import explode, is_circuit
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""report/terminal_graph: a graph -> boxes and lines of characters for a terminal, values green and gradients red.
+"""drawings/terminal_graph: a graph -> boxes and lines of characters for a terminal, values green and gradients red.
 
 Between two ranks each node's edges run on a track of their own.  Where lines of one node or to one node meet there is a
 joint, where others cross the upright one runs on and the level one passes under it.  What is too wide for the terminal
@@ -16,8 +16,8 @@ from operator import or_
 from rich.cells import cell_len
 from rich.text import Text
 
-from nablac.report.graph import Graph, Node
-from nablac.report.layout import Box, Placed, Size, Spacing, layout
+from nablac.report.drawings.graph import Graph, Node
+from nablac.report.drawings.layout import Box, Placed, Size, Spacing, layout
 
 STYLES = {"value": "green", "gradient": "red", "title": "bold", "row": "dim", "line": "", "name": "italic"}
 UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8

@@ -1,4 +1,4 @@
-"""report/mathml: boxes as MathML Core, which Chromium and Firefox render without a script.
+"""formulas/mathml: boxes as MathML Core, which Chromium and Firefox render without a script.
 
 A tensor is an ``mrow`` of class ``tensor`` and its kind, with its name in ``data-name``, so that a page can colour and
 link it.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from nablac.report.boxes import (
+from nablac.report.formulas.boxes import (
     Big,
     Box,
     Call,
@@ -27,7 +27,7 @@ from nablac.report.boxes import (
     Tensor,
     is_tall,
 )
-from nablac.report.plain import FENCES
+from nablac.report.formulas.plain import FENCES
 
 THIN = '<mo lspace="0.17em" rspace="0">\u2062</mo>'
 SIGNS = {

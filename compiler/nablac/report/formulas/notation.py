@@ -1,4 +1,4 @@
-"""report/notation: short symbols for the tensors of a program, no two alike, as a textbook would choose them.
+"""formulas/notation: short symbols for the tensors of a program, no two alike, as a textbook would choose them.
 
 ``linear_1.W`` is W with subscript 1, ``theta_next`` a theta with subscript next.  The adjoint of a sum that a bias was
 added to, or of a product with a weight, is the textbook's local gradient delta; any other adjoint of A is dA.
@@ -16,8 +16,8 @@ from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import Access
 from nablac.ir.tensor import Kind, Role
 from nablac.ir.tensor import Tensor as Declared
-from nablac.report.boxes import Box, Call, Name, Number, Operator, Script, Tensor, joined, row
-from nablac.report.plain import plain
+from nablac.report.formulas.boxes import Box, Call, Name, Number, Operator, Script, Tensor, joined, row
+from nablac.report.formulas.plain import plain
 
 LETTERS = dict(
     zip(

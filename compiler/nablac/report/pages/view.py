@@ -1,4 +1,4 @@
-"""report/view: the variables of the template ``report.html.j2``, all of them finished strings.
+"""pages/view: the variables of the template ``report.html.j2``, all of them finished strings.
 
 A plain ``str`` is escaped by Jinja2; ``Markup`` is HTML that ``page`` has made of escaped parts.
 """
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from nablac.report.drawing import Figure
-from nablac.report.listing import Chunk
+from nablac.report.pages.drawing import Figure
+from nablac.report.pages.listing import Chunk
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""report/lean: the same MathML in fewer bytes, for pages that hold thousands of formulas.
+"""pages/lean: the same MathML in fewer bytes, for pages that hold thousands of formulas.
 
 Only what MathML Core takes for granted is left out; a page of a dozen blocks becomes a seventh shorter.
 """

@@ -1,4 +1,4 @@
-"""report/svg: a graph -> SVG, for a page, a slide or a file of its own.
+"""drawings/svg: a graph -> SVG, for a page, a slide or a file of its own.
 
 Colours are CSS variables with a light and a dark default (``--ng-ink``, ``--ng-value`` ...), which a page may set;
 every colour also stands as a plain attribute, for programs that know no variables.  Each node is a ``<g
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
-from nablac.report.graph import Edge, Graph, Node
-from nablac.report.layout import Box, Placed, Size, Spacing, layout
+from nablac.report.drawings.graph import Edge, Graph, Node
+from nablac.report.drawings.layout import Box, Placed, Size, Spacing, layout
 
 MARGIN = 14
 LETTER, SMALL = 8.1, 6.9

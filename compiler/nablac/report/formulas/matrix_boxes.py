@@ -1,4 +1,4 @@
-"""report/matrix_boxes: trees of linear algebra as boxes, as a textbook writes them.
+"""formulas/matrix_boxes: trees of linear algebra as boxes, as a textbook writes them.
 
 Functions, powers and roots of a matrix are meant for each element; a 1 in boldface is a column of ones; brackets with
 a condition are Iverson's.
@@ -12,7 +12,7 @@ from typing import Any
 from sympy import S, exp
 
 from nablac.ir.functions import NAMES
-from nablac.report.boxes import (
+from nablac.report.formulas.boxes import (
     Box,
     Call,
     Fenced,
@@ -28,8 +28,8 @@ from nablac.report.boxes import (
     raised,
     row,
 )
-from nablac.report.formula import expression_form, function_name
-from nablac.report.matrix_tree import (
+from nablac.report.formulas.formula import expression_form, function_name
+from nablac.report.formulas.matrix_tree import (
     Apply,
     Diagonal,
     DiagonalOf,
@@ -51,7 +51,7 @@ from nablac.report.matrix_tree import (
     Value,
     is_scalar,
 )
-from nablac.report.notation import Notation
+from nablac.report.formulas.notation import Notation
 
 LOOSE, ADD, ELEMENTWISE, MUL, ATOM = range(5)
 """How tightly a box holds together: a sum with its sign, sums, elementwise products, products, single things."""

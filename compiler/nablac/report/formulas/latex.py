@@ -1,4 +1,4 @@
-"""report/latex: boxes as LaTeX that stock pdflatex with amsmath accepts, long formulas broken to fit the page."""
+"""formulas/latex: boxes as LaTeX that stock pdflatex with amsmath accepts, long formulas broken to fit the page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sympy import Expr
 
 from nablac.ir.equation import Equation
-from nablac.report.boxes import (
+from nablac.report.formulas.boxes import (
     Big,
     Box,
     Call,
@@ -27,8 +27,8 @@ from nablac.report.boxes import (
     Tensor,
     is_tall,
 )
-from nablac.report.formula import expression_form, index_form
-from nablac.report.notation import LETTERS, Notation
+from nablac.report.formulas.formula import expression_form, index_form
+from nablac.report.formulas.notation import LETTERS, Notation
 
 SIGNS = {
     "": r" \, ", "/": "/",

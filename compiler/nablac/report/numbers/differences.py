@@ -1,4 +1,4 @@
-"""report/differences: each derived gradient beside a numerical one, computed from the model as it was written.
+"""numbers/differences: each derived gradient beside a numerical one, computed from the model as it was written.
 
 The derived one is the compiled program's, after all passes.  The numerical one is a central difference in fifty digits
 for circuits, and for networks the complex step, which is exact to rounding.
@@ -20,10 +20,10 @@ from nablac.ir.interpret import COMPLEX128, MPMATH, interpret
 from nablac.ir.tensor import Kind, Role
 from nablac.passes.canonicalise import without_dead
 from nablac.pipeline import gradient_program
-from nablac.report.circuit import is_circuit
 from nablac.report.content import Sheet
-from nablac.report.point import Point
-from nablac.report.values import exactly
+from nablac.report.drawings.circuit import is_circuit
+from nablac.report.numbers.point import Point
+from nablac.report.numbers.values import exactly
 
 STEP = 1e-30
 """The complex step; nothing is subtracted, so it may be this small."""

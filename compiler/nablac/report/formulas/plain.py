@@ -1,10 +1,10 @@
-"""report/plain: boxes as one line of Unicode mathematics, for terminals: ``dW₁[j,k] = Σᵢ δ₁[i,j]·x[i,k]``."""
+"""formulas/plain: boxes as one line of Unicode mathematics, for terminals: ``dW₁[j,k] = Σᵢ δ₁[i,j]·x[i,k]``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nablac.report.boxes import (
+from nablac.report.formulas.boxes import (
     Big,
     Box,
     Call,

@@ -1,4 +1,4 @@
-"""report/matrix: an equation in matrix form, where it has one: ``dW = δᵀ x`` for ``dW[j,k] = sum[i](δ[i,j]*x[i,k])``.
+"""formulas/matrix: an equation in matrix form, where it has one: ``dW = δᵀ x`` for ``dW[j,k] = sum[i](δ[i,j]*x[i,k])``.
 
 No form has what needs three axes, computes with an index, or chooses between branches one of which may be undefined.
 """
@@ -9,12 +9,12 @@ from sympy import Mul
 
 from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import Access
-from nablac.report.boxes import Box, Operator, row
-from nablac.report.matrix_boxes import tree_box
-from nablac.report.matrix_frame import Frame
-from nablac.report.matrix_network import NoForm
-from nablac.report.matrix_tree import Tree, leaves_of, replaced
-from nablac.report.notation import Notation
+from nablac.report.formulas.boxes import Box, Operator, row
+from nablac.report.formulas.matrix_boxes import tree_box
+from nablac.report.formulas.matrix_frame import Frame
+from nablac.report.formulas.matrix_network import NoForm
+from nablac.report.formulas.matrix_tree import Tree, leaves_of, replaced
+from nablac.report.formulas.notation import Notation
 
 LONGEST = 8
 """How many tensors a product may hold and still stand inside another formula."""

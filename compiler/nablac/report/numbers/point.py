@@ -1,4 +1,4 @@
-"""report/point: where a model is to be evaluated, as the user asks for it -> numbers for every input and parameter.
+"""numbers/point: where a model is to be evaluated, as the user asks for it -> numbers for every input and parameter.
 
 Four ways to ask: by values (``x=-2,y=5``) in models of scalars, ``random``, a ``.npz`` file, or nothing, which is where
 training starts.

@@ -1,4 +1,4 @@
-"""report/circuit: a program of numbers -> the same program with one equation an operation, as circuits are drawn.
+"""drawings/circuit: a program of numbers -> the same program with one equation an operation, as circuits are drawn.
 
 The bodies are taken apart as they were written, before any pass.  What a person would draw decides the parts: a sum
 whose terms are all negative is -1 times a sum, numbers go into the operation (``+1``, ``×3``), and a quotient with

@@ -1,8 +1,8 @@
-"""report/dot: a graph -> text for Graphviz."""
+"""drawings/dot: a graph -> text for Graphviz."""
 
 from __future__ import annotations
 
-from nablac.report.graph import Graph, Node
+from nablac.report.drawings.graph import Graph, Node
 
 FILLS = {
     "input": "#f3f4f6",

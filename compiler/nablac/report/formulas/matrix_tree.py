@@ -1,4 +1,4 @@
-"""report/matrix_tree: linear algebra as a tree: what a matrix form is before it is written down.
+"""formulas/matrix_tree: linear algebra as a tree: what a matrix form is before it is written down.
 
 Every node is a matrix; a vector has one column and a scalar one row and column.  The makers below keep trees plain:
 transposes at the leaves of products, products flat, factors of 1 dropped.

@@ -1,0 +1,1 @@
+"""What the report computes at a point: values, numerical gradients, the expansion along the gradient."""
