@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from sympy import Add, Expr, Integer, Mul, Pow, Rational, S, Symbol, default_sort_key
@@ -15,6 +16,7 @@ from nablac.ir.tensor import Kind, Role, Tensor
 PRECEDENCE_OR, PRECEDENCE_AND, PRECEDENCE_NOT = 20, 30, 40
 
 
+@lru_cache(maxsize=50_000)
 def print_expression(expression: Expr) -> str:
     """A body as text.
 
@@ -66,7 +68,7 @@ def print_program(program: Program) -> str:
 
 
 def _names(symbols: tuple[Symbol, ...]) -> str:
-    return ", ".join(str(s) for s in symbols)
+    return ", ".join(s.name for s in symbols)
 
 
 class _TextPrinter(StrPrinter):

@@ -154,7 +154,7 @@ class Stages:
             if now is None:
                 steps.append(self.equation("read in place", before, PASSES["read in place"]))
                 return None, steps
-            if print_equation(now) != print_equation(before):
+            if now != before:
                 laws = tuple(dict.fromkeys(now.origin.laws[len(before.origin.laws) :]))
                 told = "; ".join(map(identity, laws)) or PASSES[record.name]
                 steps.append(self.equation("; ".join(laws) or record.name, now, told))

@@ -10,6 +10,7 @@ import ast
 import io
 import re
 import tokenize
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
@@ -34,11 +35,12 @@ def spans_of(source: str) -> Mapping[int, tuple[Span, ...]]:
     >>> spans_of(module)[2]
     (Span(first=3, last=5, function='_compute_a'), Span(first=8, last=8, function='_gradient'))
     """
-    tree = ast.parse(source)
-    statements = _statements(tree)
+    statements = _statements(ast.parse(source))
+    smallest = _smallest(statements)
+    starts = [first for first, _, _ in statements]
     found: dict[int, list[Span]] = defaultdict(list)
     for numbers, first, own in _comments(source):
-        span = _line(first, statements) if own else _below(first, statements)
+        span = smallest.get(first) if own else _below(first, statements, starts)
         if span is not None:
             for number in numbers:
                 _add(found[number], span)
@@ -84,21 +86,18 @@ def _statements(tree: ast.Module) -> list[tuple[int, int, str]]:
     return sorted(set(found), key=lambda s: (s[0], -s[1]))
 
 
-def _line(line: int, statements: list[tuple[int, int, str]]) -> Span | None:
-    """The smallest statement at a line."""
-    around = [s for s in statements if s[0] <= line <= s[1]]
-    if not around:
-        return None
-    first, last, function = min(around, key=lambda s: s[1] - s[0])
-    return Span(first, last, function)
+def _smallest(statements: list[tuple[int, int, str]]) -> dict[int, Span]:
+    """The smallest statement at each line."""
+    found: dict[int, Span] = {}
+    for first, last, function in sorted(statements, key=lambda s: s[0] - s[1]):
+        found.update(dict.fromkeys(range(first, last + 1), Span(first, last, function)))
+    return found
 
 
-def _below(line: int, statements: list[tuple[int, int, str]]) -> Span | None:
+def _below(line: int, statements: list[tuple[int, int, str]], starts: list[int]) -> Span | None:
     """From a comment to the end of the statement that begins next."""
-    for first, last, function in statements:
-        if first > line:
-            return Span(line, last, function)
-    return None
+    at = bisect_right(starts, line)
+    return Span(line, *statements[at][1:]) if at < len(statements) else None
 
 
 def _add(spans: list[Span], span: Span) -> None:
