@@ -27,6 +27,22 @@ SPELLINGS: dict[str, str] = {
     "log-sum-exp of three": "log(exp(x) + exp(1) + exp(2))",
     "softplus with a slope": "log(1 + exp(-3*x))/3",
     "mish": "x*tanh(log(1 + exp(x)))",
+    "log(e^x-1)": "where(x > 0, log(exp(x) - 1), 0)",
+    "two-way softmax with a number": "exp(x)/(exp(x) + exp(1))",
+    "two-way softmax with weights": "3*exp(x)/(3*exp(x) + 7*exp(1 - x))",
+    "three-way softmax": "exp(x)/(exp(x) + exp(1) + exp(-x))",
+    "log-sum-exp with cosh": "log(exp(x) + exp(-x) + 3)",
+    "mixture": "log(3/10*exp(-x**2/2) + 7/10*exp(-(x - 1)**2/2))",
+    "sqrt of sigmoid": "sqrt(1/(1 + exp(-x)))",
+    "log of one plus tanh": "log(1 + tanh(x))",
+    "log of one less tanh^2": "log(1 - tanh(x)**2)",
+    "coth": "where(abs(x) > 1/2, cosh(x)/sinh(x), 0)",
+    "log of a choice": "-log(where(x > 2, 1/(1 + exp(-x)), 1 - 1/(1 + exp(-x))))",
+    "asinh by log": "log(x + sqrt(x**2 + 1))",
+    "atanh by log": "where(abs(x) < 1, log((1 + x)/(1 - x)), 0)",
+    "log odds": "log(1/(1 + exp(-x))) - log(1 - 1/(1 + exp(-x)))",
+    "one less cosine": "1 - cos(x)",
+    "sigmoid less its mirror": "1/(1 + exp(-x)) - 1/(1 + exp(x))",
 }
 
 POINTS = tuple(

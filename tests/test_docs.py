@@ -83,9 +83,9 @@ def test_the_readme_shows_what_is_generated() -> None:
 
 
 def shown_commands() -> list[tuple[str, list[str]]]:
-    """The commands of the page on reports, each with the lines that it shows of their output."""
+    """The commands that the pages show, each with the lines that they show of their output."""
     found = []
-    for block in blocks(ROOT / "docs" / "report.md", "console"):
+    for block in [block for page in PAGES for block in blocks(page, "console")]:
         command, *lines = block.splitlines()
         found.append((command.removeprefix("$ nablac "), [line for line in lines if line not in ("", "...")]))
     return found
@@ -94,7 +94,7 @@ def shown_commands() -> list[tuple[str, list[str]]]:
 @pytest.mark.parametrize(
     ("command", "lines"), shown_commands(), ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_the_page_on_reports_shows_what_is_printed(command: str, lines: list[str]) -> None:
+def test_pages_show_what_is_printed(command: str, lines: list[str]) -> None:
     words = [str(ROOT / word) if word.startswith("examples/") else word for word in command.split()]
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 0, result.output

@@ -164,7 +164,7 @@ def one_exponential(node: Expr) -> Expr | None:
 
 
 def fold_exp_sigmoid(node: Expr) -> Expr | None:
-    """exp(u)*sigmoid(-u) = sigmoid(u), as often as both powers allow."""
+    """exp(u + w)*sigmoid(-u) = sigmoid(u)*exp(w), as often as both powers allow."""
     powers = powers_of(node)
     u = powers.get(S.Exp1)
     if u is None:
@@ -174,8 +174,10 @@ def fold_exp_sigmoid(node: Expr) -> Expr | None:
             continue
         v = base.args[0]
         for times in range(1, abs(int(power)) + 1):
-            if isinstance(base, sigmoid) and power.is_positive and (u + times * v).is_number:
-                return product_of(powers | {S.Exp1: u + times * v, base: power - times}) * sigmoid(-v) ** times
+            left = u + times * v
+            shorter = left.is_number or len(Add.make_args(left)) < len(Add.make_args(u))
+            if isinstance(base, sigmoid) and power.is_positive and shorter:
+                return product_of(powers | {S.Exp1: left, base: power - times}) * sigmoid(-v) ** times
             if isinstance(base, expm1) and power.is_negative and u == times * v:
                 return product_of(powers | {S.Exp1: S.Zero, base: power + times}) * (-expm1(-v)) ** (-times)
     return None

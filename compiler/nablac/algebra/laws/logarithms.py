@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sympy import Add, Expr, Mul, S, asinh, atanh, cosh, log, tanh
 
-from nablac.algebra.laws.looking import bare_sum, exponent, exponentials
+from nablac.algebra.laws.looking import bare_sum, exponent, exponentials, positive_exponentials
 from nablac.ir.functions import Where, expm1, log1mexp, log1p, logcosh, sigmoid, softplus
 
 
@@ -30,16 +30,12 @@ def log_of_product(node: Expr) -> Expr | None:
 
 def log_of_sum(node: Expr) -> Expr | None:
     """Terms c*exp(u) and positive numbers, one after another: log(exp(u) + exp(v)) = u + softplus(v - u)."""
-    terms = Add.make_args(node.args[0])
-    numbers = [t for t in terms if t.is_number]
-    found = exponentials(t for t in terms if not t.is_number)
-    if len(terms) < 2 or not found or len(found) + len(numbers) != len(terms):
-        return None
-    if len(terms) == 2 and numbers == [S.One] and found[0][1] == -1:
+    inside = node.args[0]
+    found = exponentials(inside.args) if isinstance(inside, Add) and len(inside.args) == 2 else []
+    if len(found) == 1 and found[0][1] == -1 and inside - found[0][0] == 1:
         return log1mexp(-found[0][2])
-    if any(c.is_negative for _, c, _ in found) or not all(c.is_positive for c in numbers):
-        return None
-    return log_of_terms([(c, S.Zero) for c in numbers] + [(c, u) for _, c, u in found])
+    terms = positive_exponentials(inside)
+    return log_of_terms(terms) if terms and any(u != 0 for _, u in terms) else None
 
 
 def log_of_terms(terms: Sequence[tuple[Expr, Expr]]) -> Expr:

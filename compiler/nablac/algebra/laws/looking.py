@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sympy import Add, Expr, Mul, Pow, S, exp
+from sympy import Add, Expr, Mul, Pow, S, cosh, exp
 
 
 def powers_of(node: Expr) -> dict[Expr, Expr]:
@@ -37,13 +37,26 @@ def exponentials(terms: Iterable[Expr]) -> list[tuple[Expr, Expr, Expr]]:
 
 
 def positive_exponentials(node: Expr) -> list[tuple[Expr, Expr]] | None:
-    """(c, u) for each term c*exp(u) of a sum, a positive number being c*exp(0); None if a term is anything else."""
+    """(c, u) for each term c*exp(u) of a sum, the numbers first; None if a term is anything else or c is not positive.
+
+    A number is c*exp(0), and 2*c*cosh(u) is c*exp(u) + c*exp(-u).
+    """
     if not isinstance(node, Add):
         return None
-    found = [(term, S.Zero) for term in node.args if term.is_number]
-    found += [(c, u) for _, c, u in exponentials(t for t in node.args if not t.is_number)]
-    whole = len(found) == len(node.args) and all(c.is_positive for c, _ in found)
-    return found if whole else None
+    found: list[tuple[Expr, Expr]] = []
+    for term in sorted(node.args, key=lambda t: not t.is_number):
+        c, rest = (term, S.One) if term.is_number else term.as_coeff_Mul()
+        if not c.is_positive:
+            return None
+        if term.is_number:
+            found.append((c, S.Zero))
+        elif isinstance(rest, exp):
+            found.append((c, rest.args[0]))
+        elif isinstance(rest, cosh):
+            found += [(c / 2, rest.args[0]), (c / 2, -rest.args[0])]
+        else:
+            return None
+    return found
 
 
 def bare_sum(node: Expr) -> tuple[Expr, Expr] | None:
