@@ -27,7 +27,7 @@ SPELLINGS: dict[str, str] = {
     "log-sum-exp of three": "log(exp(x) + exp(1) + exp(2))",
     "softplus with a slope": "log(1 + exp(-3*x))/3",
     "mish": "x*tanh(log(1 + exp(x)))",
-    "log(e^x-1)": "where(x > 0, log(exp(x) - 1), 0)",
+    "log(e^3x-1)": "where(x > 0, log(exp(3*x) - 1), 0)",
     "two-way softmax with a number": "exp(x)/(exp(x) + exp(1))",
     "two-way softmax with weights": "3*exp(x)/(3*exp(x) + 7*exp(1 - x))",
     "three-way softmax": "exp(x)/(exp(x) + exp(1) + exp(-x))",
@@ -61,6 +61,13 @@ ROUNDED = frozenset(
         "tanh by one exponential",
         "tanh by sigmoid",
         "mish",
+        "two-way softmax with a number",
+        "two-way softmax with weights",
+        "three-way softmax",
+        "log-sum-exp with cosh",
+        "coth",
+        "log of a choice",
+        "sigmoid less its mirror",
     }
 )
 """Spellings whose textbook gradient holds 1 - a of the output a: its error is relative to 1, as it is for everyone."""

@@ -52,6 +52,17 @@ MODELS: dict[str, tuple[dict[str, str], dict[str, str], list[str], list[str], di
         ["z"],
         {"x": RNG.normal(size=(9, 2)), "y": np.arange(9) % 3},
     ),
+    # one nest gives the loss and the gradient of every weight: more names than a line holds
+    "many_scalars": (
+        {"x": "real[n]", "y": "real[n]"},
+        {f"weight{at}": "real ~ constant(0.5)" for at in range(12)},
+        [
+            "p[i] = " + " + ".join(f"tanh(x[i]*weight{at} + {at}/10)" for at in range(12)),
+            "loss = mean[i]((p[i] - y[i])**2)",
+        ],
+        ["p"],
+        {"x": RNG.normal(size=9), "y": RNG.normal(size=9)},
+    ),
     "output_reads_more": (
         {"extra": "real[n]", "x": "real[n, 2]", "more": "real[n]"},
         {"w": "real[2] ~ normal(0, 1)"},

@@ -144,13 +144,18 @@ def forwarded(body: tuple[Statement, ...], fresh: Callable[[str], Access]) -> tu
             (s,) = mapped((s,), lambda a: known.get(a, a)) if not isinstance(s, Store) else (_read_known(s, known),)
         if isinstance(s, Loop):
             s = replace(s, body=forwarded(s.body, fresh))
-        if isinstance(s, Store) and s.mode is Mode.SET and s.target.indices and not isinstance(s.value, Access):
-            if last_read.get(s.target, at) > at:
-                place = "".join(str(i) for i in s.target.indices if isinstance(i, Symbol))
-                register = fresh(f":{s.target.tensor}:_{place}")
-                known[s.target] = register
-                out.append(Store(register, s.value))
-                s = Store(s.target, register)
+        if (
+            isinstance(s, Store)
+            and s.mode is Mode.SET
+            and s.target.indices
+            and not isinstance(s.value, Access)
+            and last_read.get(s.target, at) > at
+        ):
+            place = "".join(str(i) for i in s.target.indices if isinstance(i, Symbol))
+            register = fresh(f":{s.target.tensor}:_{place}")
+            known[s.target] = register
+            out.append(Store(register, s.value))
+            s = Store(s.target, register)
         out.append(s)
     return tuple(out)
 

@@ -78,8 +78,8 @@ def _results_early(groups: list[Group], results: Collection[str]) -> list[Group]
     made_by = {name: at for at, g in enumerate(groups) for name in g.members}
 
     def place(at: int) -> tuple[int, int, int]:
-        group = groups[at]
-        if group.extent is not None or not all(n in results and readers.get(n, set()) <= {id(group)} for n in group.members):
+        group, here = groups[at], {id(groups[at])}
+        if group.extent is not None or not all(n in results and readers.get(n, here) <= here for n in group.members):
             return at, 0, at
         needs = {made_by.get(a.tensor, 0) for item, _ in group.members.values() for a in item.needs}
         return max(needs, default=0), 1, at

@@ -44,6 +44,13 @@ STABLE: tuple[Law, ...] = (
     Law("exprel", "expm1(u)/u = exprel(u)", (Mul,), exponentials.fold_exprel, opens=True),
     Law("log of sum", "log(exp(u) + exp(v)) = u + softplus(v - u)", (log,), logarithms.log_of_sum, opens=True),
     Law("log of known", "log(sigmoid(u)) = -softplus(-u)", (log,), logarithms.log_of_known, opens=True),
+    Law(
+        "log of twice sigmoid",
+        "log(2*sigmoid(2*u)) = u - logcosh(u)",
+        (log,),
+        logarithms.log_of_twice_sigmoid,
+        opens=True,
+    ),
     Law("log of product", "log(exp(u)*v) = u + log(v)", (log,), logarithms.log_of_product, opens=True),
     Law("log of number times", "log(3*cosh(u)) = log(3) + log(cosh(u))", (log,), logarithms.log_of_number_times),
     Law("log of choice", "log(where(u > v, exp(w), z)) = where(u > v, w, log(z))", (log,), logarithms.log_of_choice),

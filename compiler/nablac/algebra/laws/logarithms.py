@@ -72,6 +72,12 @@ def log_of_squared_sech(node: Expr) -> Expr | None:
     return -2 * logcosh(rest.base.args[0]) if rest.is_Pow and rest.exp == 2 and isinstance(rest.base, tanh) else None
 
 
+def log_of_twice_sigmoid(node: Expr) -> Expr | None:
+    """log(1 + tanh(u)), which is about u for small u."""
+    rest = node.args[0] / 2
+    return rest.args[0] / 2 - logcosh(rest.args[0] / 2) if isinstance(rest, sigmoid) else None
+
+
 def log_of_choice(node: Expr) -> Expr | None:
     """Branch by branch, where the laws can see what each is; the logarithm of a number below 0 is left to the data."""
     choice = node.args[0]
