@@ -257,7 +257,8 @@ LAYERS: dict[str, Row] = {
         "Goodfellow et al. 2016, eq. 9.11 and 9.13", {"v": "real[n, 3, 5]"}),
     "average pooling": Row(
         {"x": "real[n, 6]"}, ("y[i,p] = mean[u](x[i,2*p+u]) for p in 3 for u in 2", "loss = sum[i,p](v[i,p]*y[i,p])"),
-        {"x": ("d_x[i,a] = sum[p](where(a - 2*p >= 0 and a - 2*p <= 1, v[i,p]/2, 0)) for a in 6",)}, "Zhang et al. 2023, 7.5",
+        {"x": ("d_x[i,a] = sum[p](where(a - 2*p >= 0 and a - 2*p <= 1, v[i,p]/2, 0)) for a in 6",)},
+        "Zhang et al. 2023, 7.5",
         {"v": "real[n, 3]"}),
     "max pooling": Row(
         {"x": "real[n, 6]"}, ("y[i,p] = max[u](x[i,2*p+u]) for p in 3 for u in 2", "loss = sum[i,p](v[i,p]*y[i,p])"),
