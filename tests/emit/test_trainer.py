@@ -203,7 +203,8 @@ def test_resuming_changes_nothing(m: ModuleType, tmp_path: Path, validation: flo
 
 
 CHILD = """
-import sys, time; sys.path.insert(0, {folder!r}); sys.path.insert(0, {root!r})
+import signal, sys, time; sys.path.insert(0, {folder!r}); sys.path.insert(0, {root!r})
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children are born deaf to it
 import classifier as m
 from tests.emit.small_models import samples
 x, y = samples(50)
