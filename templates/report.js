@@ -55,6 +55,12 @@
     return Array.from({ length: last - first + 1 }, (_, k) => byId(`line-${first + k}`)).filter(Boolean);
   });
 
+  // The equations of each line.
+  const owners = new Map();
+  equations.forEach((equation) => linesOf(equation).forEach((line) => {
+    owners.set(line, [...(owners.get(line) || []), equation.dataset.number]);
+  }));
+
   // An equation's lines and its tensor's place in the graph.
   function light(equation) {
     const { number, tensor } = equation.dataset;
@@ -107,7 +113,7 @@
   }
 
   function chooseLine(line) {
-    const numbers = words(line.dataset.equations);
+    const numbers = owners.get(line) || [];
     mark("chosen", [line]);
     revealInside(listing, line);
     say(numbers.length ? "This line is of" : "", numbers.map((number) => link(`#eq-${number}`, `(${number})`)));
@@ -171,7 +177,7 @@
     else if (anchor) { if (anchor.hash === location.hash) follow(); }
     else if (on("summary") || String(getSelection())) return;
     else if (on(".graph [data-tensors]")) chooseNode(on(".graph [data-tensors]"));
-    else if (chosen && (chosen.matches(".equation") || chosen.dataset.equations)) {
+    else if (chosen && (chosen.matches(".equation") || owners.has(chosen))) {
       if (location.hash === `#${chosen.id}`) follow();
       location.hash = chosen.id;
     }

@@ -99,6 +99,35 @@ def test_inspect_writes_every_format_and_replaces_only_its_own(line: Path, forma
     assert report.read_text() == text
 
 
+@pytest.mark.parametrize("command", ["inspect", "compile"])
+def test_the_model_itself_is_never_written_over(line: Path, command: str) -> None:
+    before = line.read_text()
+    link = line.with_name("link")
+    link.symlink_to(line)
+    for output in (line, link, line.parent / "." / line.name):
+        refused = run(command, line, "-o", output, "--force")
+        assert refused.exit_code == 2 and "is the model itself" in refused.output
+    assert line.read_text() == before and link.is_symlink()
+
+
+@pytest.mark.parametrize("command", ["inspect", "compile"])
+def test_devices_and_links_stay_what_they_are(line: Path, command: str) -> None:
+    assert run(command, line, "-o", "/dev/null").exit_code == 0
+    assert Path("/dev/null").is_char_device()
+    target, link = line.with_name("target"), line.with_name("link")
+    link.symlink_to(target)
+    assert run(command, line, "-o", link).exit_code == 0
+    assert link.is_symlink() and target.is_file()
+
+
+@pytest.mark.parametrize("name", ["folder", "x" * 300, "file/below"])
+def test_inspect_writes_to_no_odd_place(line: Path, name: str) -> None:
+    line.with_name("folder").mkdir()
+    line.with_name("file").write_text("")
+    refused = run("inspect", line, "-o", line.parent / name, "--force")
+    assert refused.exit_code == 2 and ("cannot be written" in refused.output or "is a directory" in refused.output)
+
+
 def test_inspect_as_json_is_for_programs(line: Path) -> None:
     told = json.loads(run("inspect", line, "--format", "json").output)
     (fourth,) = [e for e in told["equations"] if e["number"] == 4]

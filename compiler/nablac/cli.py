@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nablac import __version__
-from nablac.errors import InternalError, NablacError
+from nablac.errors import CompileError, InternalError, NablacError
 
 if TYPE_CHECKING:
     from nablac.network import Network
@@ -80,6 +81,7 @@ def compile_(spec: str, output: Path | None, force: bool, dtype: str | None, dum
 
     The module needs NumPy to predict and Numba to train, and never nablac.  It is written whole or not at all.
     """
+    _refuse_spec(spec, output)
     net = _network(spec, dtype)
     _dump(net, dump)
     path = net.write(output or Path(f"{net.compiled.model.name}.py"), force=force)
@@ -233,20 +235,24 @@ def inspect(
       nablac inspect examples/circuit_product.yaml --at x=-2,y=5,z=-4
       nablac inspect examples/digits.yaml --at random --finite-differences --taylor
     """
-    net = _network(spec, dtype)
-    if dump:
-        _dump(net, dump)
-        return
-    document = net.report(of, wrt or None, at, differences=finite_differences, taylor=taylor, seed=seed)
-    if output is not None:
-        click.echo(f"{document.write(output, format_, steps=steps, force=force)}")
-    elif format_ == "text" and sys.stdout.isatty():
-        from rich.console import Console
+    from nablac.pipeline import collector_at_rest
 
-        console = Console()
-        console.print(document.shown(console.width, steps), soft_wrap=True)
-    else:
-        click.echo(document.render(format_, steps), nl=False)
+    _refuse_spec(spec, output)
+    with collector_at_rest():
+        net = _network(spec, dtype)
+        if dump:
+            _dump(net, dump)
+            return
+        document = net.report(of, wrt or None, at, differences=finite_differences, taylor=taylor, seed=seed)
+        if output is not None:
+            click.echo(f"{document.write(output, format_, steps=steps, force=force)}")
+        elif format_ == "text" and sys.stdout.isatty():
+            from rich.console import Console
+
+            console = Console()
+            console.print(document.shown(console.width, steps), soft_wrap=True)
+        else:
+            click.echo(document.render(format_, steps), nl=False)
 
 
 @main.command()
@@ -257,6 +263,13 @@ def schema() -> None:
     from nablac.frontend.load import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))
+
+
+def _refuse_spec(spec: str, output: Path | None) -> None:
+    """The model itself is no place to write to, whatever is forced."""
+    source = spec if os.path.isfile(spec) else spec.rpartition(":")[0]
+    if output is not None and os.path.isfile(source) and os.path.isfile(output) and os.path.samefile(source, output):
+        raise CompileError(f"{output} is the model itself", remedy="choose another name with -o")
 
 
 def _network(spec: str, dtype: str | None) -> Network:

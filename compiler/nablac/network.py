@@ -11,7 +11,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from nablac import __version__
-from nablac.emit.module import module_text
+from nablac.emit.code import Code
+from nablac.emit.module import module_text, native_code
 from nablac.emit.write import checked_path, import_file, write
 from nablac.errors import NameError_
 from nablac.frontend.load import load_model
@@ -115,7 +116,10 @@ class Network:
         from nablac.report.inspection import Asked, inspection
 
         asked = Asked(of, tuple(wrt) if wrt is not None else None, at, differences, taylor, seed)
-        return inspection(self.compiled, self.source, asked, lambda s: self.module.unpack(self.module.init(s)))
+        schedule = self._code.schedules["gradient"]
+        return inspection(
+            self.compiled, self.source, asked, lambda s: self.module.unpack(self.module.init(s)), schedule
+        )
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -127,7 +131,11 @@ class Network:
     @cached_property
     def source(self) -> str:
         """The text of the generated module."""
-        return module_text(self.compiled, __version__)
+        return module_text(self.compiled, __version__, self._code)
+
+    @cached_property
+    def _code(self) -> Code:
+        return native_code(self.compiled)
 
     def write(self, path: str | Path, *, force: bool = False) -> Path:
         """Write the generated module, whole or not at all; a file that nablac did not make is kept unless forced."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -101,13 +102,19 @@ def compile_model(model: Model, wrt: Sequence[str] | None = None, numbers: Mappi
     """Derive, simplify and stabilise a model's programs.
 
     ``wrt`` are the tensors whose gradients are wanted, the parameters if it is not given; equations that ``numbers``
-    knows keep their numbers.  The collector of cycles rests meanwhile: expressions hold no cycles, and looking for them
-    costs a tenth of the time.
+    knows keep their numbers.
     """
+    with collector_at_rest():
+        return _compiled(model, wrt, numbers or {})
+
+
+@contextmanager
+def collector_at_rest() -> Iterator[None]:
+    """Without the collector of cycles: expressions hold none, and looking for them costs a tenth of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return _compiled(model, wrt, numbers or {})
+        yield
     finally:
         if was_enabled:
             gc.enable()

@@ -100,11 +100,11 @@ TWICE = [
         """,
     ),
     (
-        NET + "functions: ['silu(z) = z']\n",
+        NET + "functions: ['share(z) = z']\n",
         """
-        NameError: 'silu' is a layer of the library, and a function here
+        NameError: 'share' has a meaning
           where:    s.yaml:7:14
-          remedy:   name the function otherwise, e.g. my_silu
+          remedy:   name the function otherwise, e.g. my_share
         """,
     ),
     (

@@ -21,7 +21,7 @@ from nablac.frontend.schema import Spec
 from nablac.frontend.spec import load_spec, model_of_spec
 from nablac.frontend.yaml_reader import read_yaml
 from nablac.ir.check import check
-from nablac.ir.text import print_equation
+from nablac.ir.text import print_equation, print_expression
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
@@ -138,6 +138,68 @@ def test_a_function_of_ones_own_is_an_activation() -> None:
     own = "params: {beta: real ~ ones}\nfunctions: [swish(z) = z*sigmoid(beta*z)]\n"
     made = model(NET.replace("- relu", "- swish") + own)
     assert "swish_1[i, j] = linear_1[i, j]*sigmoid(beta*linear_1[i, j])" in equations(made)
+
+
+def test_what_is_ones_own_stands_before_the_library() -> None:
+    """A row that is added to the library changes no spec."""
+    own = "functions: [mish(z) = 2*z]\n"
+    assert "mish_1[i, j] = 2*linear_1[i, j]" in equations(model(NET.replace("- relu", "- mish") + own))
+    layer = "layers: {glu: {reads: {a: 'real[...]'}, equations: ['q[...] = 3*a[...]']}}\n"
+    assert "glu_1[i, j] = 3*linear_1[i, j]" in equations(model(NET.replace("- relu", "- glu") + layer))
+    loss = "layers: {l2: {reads: {a: 'real[..., C]', b: 'label[..., C]'}, equations: ['q = mean[...](a[..., b[...]])']}}\n"
+    made = model(NET.replace("loss: cross_entropy", "loss: l2") + loss)
+    assert equations(made)[-1] == "loss = sum[i](linear_2[i, y[i]]/n)"
+
+
+def test_an_activation_by_formula() -> None:
+    own = "params: {beta: real ~ ones}\n"
+    made = model(NET.replace("- relu", '- activation: "x*tanh(log(1 + exp(beta*x)))"') + own)
+    assert "activation_1[i, j] = linear_1[i, j]*tanh(log(exp(beta*linear_1[i, j]) + 1))" in equations(made)
+    made = model(NET.replace("- relu", '- activation: {formula: "max(x, -x/2)", name: bent}\n  - share: bent'))
+    assert [e for e in equations(made) if e.startswith("bent")] == [
+        "bent[i, j] = max(linear_1[i, j], -linear_1[i, j]/2)",
+        "bent_2[i, j] = max(bent[i, j], -bent[i, j]/2)",
+    ]
+
+
+def test_several_losses_with_weights() -> None:
+    made = model(NET.replace("loss: cross_entropy", "loss: [{cross_entropy: {smoothing: 0.1}, weight: 0.5}, {l1: linear_1.W}, 'linear_1.b[0]**2']"))
+    assert equations(made)[-3:] == [
+        "term_2 = sum[i, j](abs(linear_1.W[i, j]))",
+        "term_3 = linear_1.b[0]**2",
+        "loss = term/2 + term_2 + term_3",
+    ]
+    made = model(NET.replace("loss: cross_entropy", "loss: {cross_entropy: [linear_2, y], weight: 2}"))
+    assert equations(made)[-1] == "loss = 2*term"
+
+
+def test_a_number_after_a_loss_is_its_first_option() -> None:
+    short, long = (
+        model(NET.replace("loss: cross_entropy", f"loss: {{cross_entropy: {given}}}")) for given in ("0.1", "{smoothing: 0.1}")
+    )
+    assert equations(short) == equations(long) != equations(model(NET))
+
+
+def test_penalties_are_of_all_weights_unless_named() -> None:
+    made = model(NET.replace("loss: cross_entropy", "loss: [cross_entropy, {l2: {}, weight: 1e-4}]"))
+    assert equations(made)[-4:] == [
+        "term_of = sum[i, j](linear_1.W[i, j]**2)",
+        "term_of_2 = sum[i, j](linear_2.W[i, j]**2)",
+        "term_2 = term_of + term_of_2",
+        "loss = term + 0.0001*term_2",
+    ]
+    made = model(NET.replace("loss: cross_entropy", "loss: cross_entropy\nmetrics: [l1, {size: {l2: linear_1.W}}]"))
+    assert "l1 = l1_of + l1_of_2" in equations(made)
+    assert "size = sum[i, j](linear_1.W[i, j]**2)" in equations(made)
+
+
+def test_schedules() -> None:
+    def schedule(text: str) -> str:
+        return print_expression(model(NET + f"optimizer: {{sgd: 0.1, schedule: {text}}}\n").optimizer.schedule)
+
+    assert schedule("cosine") == schedule("{cosine: {over: 10}}") == "lr0*(cos(0.1*pi*min(epoch, 10)) + 1)/2"
+    assert schedule("{multi_step: [2, 4]}") == schedule("[{multi_step: 2}, {multi_step: {at: 4}}]")
+    assert schedule("[{exponential: 0.9}, 'lr0/(1 + epoch)']") == "lr0*(0.9)**epoch/(epoch + 1)"
 
 
 def test_a_layer_of_ones_own() -> None:
@@ -290,9 +352,67 @@ ERRORS = [
         NET.replace("- relu", "- rellu"),
         """
         NameError: there is no layer 'rellu'
-          expected: one of linear, add, sub, mul, div, relu, leaky_relu, elu, sigmoid, tanh, softplus, silu, gelu, softmax, log_softmax
+          expected: one of linear, add, sub, mul, div, concat, bilinear, maxout, layer_norm, one_hot, relu, leaky_relu, elu, sigmoid, tanh, softplus, silu, gelu, softmax, log_softmax, softmin, relu6, selu, celu, mish, softsign, tanhshrink, logsigmoid, hardtanh, hardsigmoid, hardswish, hardshrink, softshrink, threshold, prelu, swish, glu, activation
           where:    s.yaml:5:5
           remedy:   did you mean 'relu'?
+        """,
+    ),
+    (
+        NET.replace("- relu", '- activation: "x*tanh(gamma*x)"'),
+        """
+        NameError: 'gamma' is not known here
+          where:    s.yaml:5:25
+        """,
+    ),
+    (
+        NET.replace("- relu", "- activation: 3"),
+        """
+        SpecError: an activation is a formula of x
+          expected: - activation: "x*tanh(log(1 + exp(x)))"
+          where:    s.yaml:5:17
+        """,
+    ),
+    (
+        NET.replace("loss: cross_entropy", "loss: {cross_entropy: [linear_2, y], l2: linear_1.W}"),
+        """
+        SpecError: a loss has one name
+          found:    cross_entropy, l2
+          where:    s.yaml:7:7
+          remedy:   several losses are a list, each with its weight: - {mae: [p, y], weight: 0.5}
+        """,
+    ),
+    (
+        NET.replace("loss: cross_entropy", "loss: [{cross_entropy: [linear_2, y], weight: -1}]"),
+        """
+        SpecError: the loss: 'weight' cannot be -1
+          expected: a number from 0 to 1,000,000,000
+          where:    s.yaml:7:47
+        """,
+    ),
+    (
+        "model: m\ninputs: {x: 'real[n, 2]', y: 'real[n]'}\nparams: {w: 'real[2]'}\n"
+        "equations: ['p[i] = sum[k](w[k]*x[i, k])']\nloss: [{mse: [p, y]}, l2]\n",
+        """
+        SpecError: 'l2' finds no weights
+          found:    no parameter of two axes or more
+          where:    s.yaml:5:23
+          remedy:   name what it is applied to: l2: w
+        """,
+    ),
+    (
+        NET.replace("loss: cross_entropy", "loss: {nll: 0.1}"),
+        """
+        SpecError: 'nll' has no options
+          found:    0.1
+          where:    s.yaml:7:13
+        """,
+    ),
+    (
+        NET + "optimizer: {sgd: 0.1, schedule: [{warm_up: 3}]}\n",
+        """
+        SpecError: there is no schedule 'warm_up'
+          expected: one of constant, step, multi_step, exponential, cosine, restarts, warmup, polynomial, one_cycle, or a formula of lr0, epoch and epochs
+          where:    s.yaml:8:35
         """,
     ),
     (
@@ -430,7 +550,7 @@ ERRORS = [
         NET + "optimizer: {adam: {rate: 1}}\n",
         """
         SpecError: optimizer 'adam' has no option 'rate'
-          expected: one of lr, beta1, beta2, eps, weight_decay
+          expected: one of lr, beta1, beta2, eps, weight_decay, amsgrad, maximize
           where:    s.yaml:8:20
         """,
     ),

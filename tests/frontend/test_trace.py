@@ -6,11 +6,13 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from sympy import Rational
 
 import nablac as nc
 from nablac.errors import NablacError
@@ -18,6 +20,8 @@ from nablac.frontend.library import MEASURES, NODES
 from nablac.frontend.load import load_model, load_python
 from nablac.frontend.model import Model
 from nablac.frontend.python import NAMES
+from nablac.frontend.rules import OPTIMIZERS
+from nablac.frontend.update_rules import RULES
 from nablac.ir.check import check
 from nablac.ir.functions import ELEMENTARY
 from nablac.ir.interpret import interpret
@@ -145,12 +149,37 @@ def test_optimizers_and_schedules() -> None:
         nc.Nesterov(lr=0.1),
         nc.Adam(lr=0.1, schedule="lr0*0.5**epoch"),
         nc.SGD(lr=0.1, schedule={"step": {"every": 3}}),
+        nc.AdamW(0.1, 0.8, schedule=[{"warmup": {"over": 3}}, "cosine"]),
         nc.OwnOptimizer(["theta_next[p] = theta[p] - lr*sign(g[p])"], lr=0.1, name="signs"),
     ]
     names = [rule.make("float64", 10).name for rule in rules]
-    assert names == ["sgd", "momentum", "nesterov", "adam", "sgd", "signs"]
+    assert names == ["sgd", "momentum", "nesterov", "adam", "sgd", "adamw", "signs"]
     with pytest.raises(NablacError, match="'lr' cannot be -1"):
         nc.SGD(lr=-1).make()
+
+
+def test_every_optimizer_is_a_function_of_its_options() -> None:
+    for name, make in OPTIMIZERS.items():
+        rule = getattr(nc, name)(lr=0.25)
+        assert rule.make("float64").lr == Rational(1, 4) and rule == make(0.25)
+        row = RULES[rule.name]
+        assert [*signature(make).parameters] == [*(option.name for option in row.options), "schedule"]
+    assert [OPTIMIZERS[name](0.1).name for name in ("RMSprop", "HeavyBall")] == ["rmsprop", "heavy_ball"]
+    with pytest.raises(NablacError, match="'adam' takes 7 options"):
+        nc.Adam(*range(9))
+    with pytest.raises(NablacError, match="'lr' is given twice"):
+        nc.Adam(0.1, lr=0.1)
+    with pytest.raises(NablacError, match="optimizer 'adam' has no option 'rate'"):
+        nc.Adam(rate=0.1).make()
+
+
+def test_losses_are_added_up() -> None:
+    def net(x: nc.Real["n", 3], y: nc.Real["n"]):
+        w = nc.param("w", (3,))
+        p = nc.equations("p[i] = sum[k](w[k]*x[i, k])", x=x, w=w)
+        return nc.Outputs(loss=nc.huber(p, y, 2) + 0.1 * nc.l2(w), p=p, metrics={"r2": nc.r2(p, y)})
+
+    assert "l2_1 = sum[i](w[i]**2)" in [print_equation(e) for e in traced(net).program.equations]
 
 
 def test_every_row_of_the_library_is_a_function() -> None:

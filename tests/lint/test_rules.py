@@ -58,6 +58,14 @@ def test_an_input_and_an_equation_that_nothing_needs() -> None:
 # --- zero gradients ---------------------------------------------------------------------------------------------------
 
 
+def test_what_stops_a_gradient_is_told_as_it_was_written() -> None:
+    body = LINEAR.replace("sum[k](w[k]*x[i,k])", "floor(sum[k](w[k]*x[i,k])) + b")
+    assert told(body + "  - loss = mean[i]((p[i] - y[i])**2)\n") == [
+        "the gradient of 'w' is zero everywhere, though the loss reads it; 'p' has no slope in 'w': "
+        "p[i] = floor(sum[k](w[k]*x[i, k])) + b [zero-gradient]"
+    ]
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
@@ -189,6 +197,8 @@ def test_saturation(body: str, expected: str) -> None:
 def test_the_remedy_of_saturation_names_what_goes_in() -> None:
     (finding,) = findings(CLASSES + "network: [linear: 4, softmax]\nloss: cross_entropy\n")
     assert finding.remedy.startswith("let the loss read 'linear_1', before it saturates")
+    (other,) = findings(of("tanh(b*p[i] + b**2)").replace('w: "real[6]"', 'w: "real[6]", b: real'))
+    assert other.remedy.startswith("let the loss read the formula inside, before it saturates")
     assert str(finding.where) == "small.yaml:3:22"
 
 

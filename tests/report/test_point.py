@@ -76,6 +76,11 @@ def test_a_file_may_hold_parameters(tmp_path: Path) -> None:
         ("x=1,x=2", "DataError: 'x' has two values\n  found:    x=1,x=2\n  remedy:   give one of them"),
         ("x=1,5", "DataError: '5' gives no value\n  expected: NAME=NUMBER\n"
                   "  remedy:   write x=-2,y=5 for scalars, 'random', or a .npz file"),
+        ("", "DataError: the point says nothing\n  expected: x=-2,y=5 for scalars, 'random', or a .npz file"),
+        ("x" * 5000, f"DataError: there is no file {'x' * 200}\n"
+                     "  expected: x=-2,y=5 for scalars, 'random', or a .npz file"),
+        ("x=1" + "0" * 5000, f"DataError: the value of 'x' is no number\n  found:    1{'0' * 59}\n"
+                             "  expected: a number such as -2, 0.5 or 1/3"),
         ("none.npz", "DataError: there is no file none.npz\n"
                      "  expected: x=-2,y=5 for scalars, 'random', or a .npz file"),
     ],
@@ -87,6 +92,15 @@ def test_mistakes_in_values(text: str, expected: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", ["nan", "inf", "1e999", "1/0", "0x10", "__import__('os')", "1_0", "1e400", "--1"])
 def test_what_is_no_number_is_refused(number: str, tmp_path: Path) -> None:
     assert "is no number" in told(f"x={number}", "circuit_product", tmp_path)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_is_a_whole_number_that_fits(seed: int) -> None:
+    with pytest.raises(NablacError) as caught:
+        read_point("random", example("digits"), seed=seed)
+    assert str(caught.value) == (
+        f"DataError: the seed is out of range\n  found:    {seed}\n  expected: a whole number of 0 to {2**63 - 1}"
+    )
 
 
 def test_arrays_cannot_be_written_out(tmp_path: Path) -> None:

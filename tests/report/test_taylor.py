@@ -12,7 +12,7 @@ import pytest
 from nablac.frontend.model import Model
 from nablac.ir.interpret import interpret
 from nablac.ir.tensor import Role
-from nablac.report.drawings.plot import plot
+from nablac.report.drawings.plot import can_be_drawn, plot
 from nablac.report.numbers.point import Point, read_point
 from nablac.report.numbers.taylor import Expansion, expansion, taylor_sheets
 from tests.report.models import FAN, RESIDUAL, SMOOTH, example, model_of
@@ -113,6 +113,27 @@ def test_a_loss_that_is_nearly_straight_is_not_plotted_to_the_end_of_the_world()
     assert expanded.curve[-1][0] < 100 and expanded.rows[-1].rate < 1
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("x", "the loss is straight along the step: to second order, longer is better"),
+        ("-x**4", "the loss bends down along the step: to second order, longer is better"),
+        ("(x - 1)**2", "the gradient is zero here: to first order, no step wins anything"),
+        ("log(x - 2)", None),
+        ("1/(x - 1)", None),
+        ("exp(705*x)", None),
+        ("1e300*x", "the loss is straight along the step: to second order, longer is better"),
+    ],
+)
+def test_where_the_parabola_has_no_bottom(body: str, told: str | None, tmp_path: Path) -> None:
+    model = model_of(f"model: m\nparams: {{x: real ~ constant(1)}}\nequations: ['f = {body}']\nloss: f\n", tmp_path)
+    expanded = expansion(model, read_point(None, model))
+    assert [row[1] for row in taylor_sheets(expanded)[0].rows[3:]] == ([told] if told else [])
+    assert can_be_drawn(expanded) == (told is not None and body != "1e300*x")
+    if can_be_drawn(expanded):
+        ElementTree.fromstring(plot(expanded))
+
+
 def test_the_sheets() -> None:
     model = example("circuit_product")
     first, second = taylor_sheets(expansion(model, read_point(None, model)))
@@ -128,3 +149,13 @@ def test_a_step_into_where_the_loss_has_no_value(tmp_path: Path) -> None:
     _, second = taylor_sheets(expanded)
     assert any(row[3] == "not finite" for row in second.rows)
     ElementTree.fromstring(plot(expanded))
+
+
+def test_a_deep_circuit_has_numbers_and_no_formula(tmp_path: Path) -> None:
+    """Written out, each value holds the one before it twice: what is written out is counted first."""
+    lines = "".join(f"  - t{k} = exp(-t{k - 1}) + sin(t{k - 1})*x\n" for k in range(1, 60))
+    spec = f"model: deep\nparams: {{x: real ~ constant(0.3)}}\nequations:\n  - t0 = x**2\n{lines}loss: t59\n"
+    model = model_of(spec, tmp_path)
+    expanded = expansion(model, read_point(None, model))
+    assert expanded.formulas is None
+    assert expanded.rows[0].second == pytest.approx(expanded.rows[0].actual, rel=1e-3)

@@ -13,9 +13,10 @@ from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import Access
 from nablac.ir.interpret import interpret
 from nablac.ir.tensor import Role, Tensor
+from nablac.report.drawings.graph import model_graph
 from nablac.report.numbers.differences import differences, differences_sheet
 from nablac.report.numbers.point import Point, read_point
-from nablac.report.numbers.values import evaluate, readably, values_sheet
+from nablac.report.numbers.values import annotate, evaluate, readably, values_sheet
 from tests.report.models import FAN, RESIDUAL, SMOOTH, example, model_of
 
 
@@ -89,6 +90,32 @@ def test_differences_of_a_circuit_with_kinks_beside_the_point(tmp_path: Path) ->
     assert all(d.error < 1e-12 for d in differences(model, read_point("a=0.3,b=-1.25", model)))
 
 
+@pytest.mark.parametrize(
+    ("body", "slope"), [("x + 1e300*y - 1e300*y", 1.0), ("log(x)", 1e40), ("1e300*x + y", 1e300), ("sin(x)", 1.0)]
+)
+def test_differences_of_numbers_far_apart(body: str, slope: float, tmp_path: Path) -> None:
+    text = "model: m\nparams: {{x: real ~ constant(1e-40), y: real ~ constant(7)}}\nequations: ['f = {} + y']\nloss: f\n"
+    model = model_of(text.format(body), tmp_path)
+    found = {d.name: d for d in differences(model, read_point(None, model))}
+    assert found["x"].numerical == pytest.approx(slope, rel=1e-15) and found["x"].error < 1e-15
+
+
+def test_what_cancels_is_no_error_of_the_gradient(tmp_path: Path) -> None:
+    """Both gradients of a number added to all logits are rounding alone."""
+    spec = """
+model: m
+inputs: {x: "real[n, 5]", y: "label[n, 3]"}
+params: {W: "real[3, 5] ~ normal(0, 1)", b: real}
+equations:
+  - z[i,c] = sum[k](W[c,k]*x[i,k]) + b
+  - loss = mean[i](-log(exp(z[i,y[i]])/sum[c](exp(z[i,c]))))
+outputs: z
+"""
+    model = model_of(spec, tmp_path)
+    found = {d.name: d for d in differences(model, read_point("random", model))}
+    assert 0 < abs(found["b"].derived - found["b"].numerical) and found["b"].error < 1e-9
+
+
 def test_differences_come_from_the_model_and_not_from_its_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gradient that is wrong is found out."""
     import nablac.report.numbers.differences as module
@@ -105,6 +132,17 @@ def test_differences_come_from_the_model_and_not_from_its_gradient(monkeypatch: 
     model = example("circuit_product")
     found = {d.name: d.error for d in differences(model, read_point(None, model))}
     assert found["x"] == pytest.approx(0.5) and found["y"] < 1e-12
+
+
+def test_where_there_are_no_numbers_the_tables_say_so(tmp_path: Path) -> None:
+    spec = "model: none\ninputs: {{x: {shape}}}\nparams: {{a: real}}\nequations: [{line}]\n"
+    for shape, line in (("real", "loss = floor(log(x))*a + log(a)"), ('"real[n]"', "loss = mean[i](floor(log(x[i]))*a)")):
+        model = model_of(spec.format(shape=shape, line=f'"{line}"'), tmp_path)
+        point = Point("below", {"x": np.full([1] * len(shape.split("n]")[1:]), -1.0), "a": np.asarray(-1.0)})
+        values = evaluate(model, point)
+        assert values_sheet(values).rows[-1][1 if values.circuit else 2] == "nan"
+        assert any(node.value == "nan" for node in annotate(model_graph(model), values).nodes)
+        assert {row[-1] for row in differences_sheet(differences(model, point)).rows} == {"nan"}
 
 
 def sheet(model: Model) -> dict[str, tuple[str, ...]]:
@@ -124,7 +162,7 @@ def test_the_tables_have_a_row_a_tensor() -> None:
 @pytest.mark.parametrize(
     ("number", "text"),
     [(0.0, "0"), (-0.0, "0"), (3, "3"), (-0.196612, "−0.20"), (0.0999, "0.1"), (12345.678, "1.2e+04"), (1e-9, "1e−09"),
-     (-1e-9, "−1e−09")],
+     (-1e-9, "−1e−09"), (np.nan, "nan"), (-np.inf, "−inf")],
 )  # fmt: skip
 def test_numbers_as_figures_write_them(number: float, text: str) -> None:
     assert readably(np.asarray(number)) == text

@@ -151,6 +151,9 @@ def _update(program: Program, w: EntryWriter) -> Entry:
     for t in program.having(Role.STATE):
         w.bind(t.name)
     w.flush()
+    for buffer in w.schedule.buffers.values():
+        if buffer.space is Space.WORK and buffer.shape:  # between two loops: the update has no arena of its own
+            w.bind_new(buffer)
     extent = program.declared[flat[0]].shape[0]
     w.sizes |= {} if w.lines else {extent: "params.size"}  # nothing else needs a name for it
     for at in w.nests:

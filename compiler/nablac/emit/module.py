@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from nablac.emit import header
-from nablac.emit.code import Programs, emit_code
+from nablac.emit.code import Code, Programs, emit_code
 from nablac.emit.lower import lower
 from nablac.emit.render import render
 from nablac.frontend.model import Model
@@ -33,10 +33,15 @@ class Compiled(Protocol):
         """The number of each equation's text."""
 
 
-def module_text(compiled: Compiled, version: str) -> str:
-    """The generated module."""
+def native_code(compiled: Compiled) -> Code:
+    """The module's native functions."""
+    return emit_code(native_programs(compiled), compiled.numbers)
+
+
+def module_text(compiled: Compiled, version: str, code: Code | None = None) -> str:
+    """The generated module; ``code`` is its ``native_code``, if that is known already."""
     model, programs = compiled.model, compiled.programs
-    code = emit_code(native_programs(compiled), compiled.numbers)
+    code = code or native_code(compiled)
     formulas = header.formulas(programs, code.numbers)
     return render(lower(model, programs, code, version, formulas))
 

@@ -63,7 +63,7 @@ def indented(lines: Iterable[str]) -> str:
     found: list[str] = []
     for line in (MARGIN + line for line in lines):
         own = line[: len(line) - len(line.lstrip())]
-        store = re.match(r"([^#]+? [-+*]?= )(.+)", line)
+        store = re.match(r"([^#]+? [-+*]?= )(.*[^(])$", line)  # no call whose arguments follow
         if len(line) <= PAGE or store is None:
             found.append(line)
         else:

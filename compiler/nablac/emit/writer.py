@@ -21,7 +21,7 @@ from nablac.emit.nests import bare, nest_lines, store_line
 from nablac.emit.printer import Printer
 from nablac.errors import CompileError, InternalError
 from nablac.ir.functions import Access
-from nablac.plan.loops import Gemm, Loop, Nest, Number, Operand, Pick, Schedule, Space, Store, walk
+from nablac.plan.loops import Buffer, Gemm, Loop, Nest, Number, Operand, Pick, Schedule, Space, Store, walk
 from nablac.plan.memory import Memory, Spot
 
 UNPACK, FEW = "_parameters", 3
@@ -110,6 +110,14 @@ class EntryWriter:
             arena = {Space.PARAM: "params", Space.GRAD: "grad", Space.STATE: "state"}[buffer.space]
             text = self.view(arena, self.offsets[name], buffer.shape)
             self.views.append(f"{self.names[name]} = {text}")
+
+    def bind_new(self, buffer: Buffer) -> None:
+        """Name a buffer and give it memory of its own for the length of the call."""
+        self.names[buffer.name] = self.space.take(buffer.name)
+        sizes = ", ".join(self.sum(e) for e in buffer.shape)
+        kind = "np.int64" if buffer.number is Number.INT else "real"
+        shape = f"({sizes})" if len(buffer.shape) > 1 else sizes
+        self.lines.append(f"{self.names[buffer.name]} = np.empty({shape}, {kind})")
 
     def uses(self, word: str) -> bool:
         """Whether a name stands in the lines, comments apart."""

@@ -26,7 +26,7 @@ Value = int | float | str | bool
 class Option:
     """A number a user may choose.  One without a default must be given; ``low`` and ``high`` bound it.
 
-    With ``above`` it is larger than ``low``, and not equal to it.
+    With ``above`` it is larger than ``low``, and not equal to it; ``below`` names an option that it is less than.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Option:
     high: float | None = None
     help: str = ""
     above: bool = False
+    below: str | None = None
 
     def check(self, value: object, subject: str, where: Place | None) -> Value:
         """The value, a NumPy number as Python's own, if it is one the option can take."""
@@ -136,6 +137,13 @@ def with_defaults(
             values[name] = option.default
         else:
             raise SpecError(f"{subject} needs '{name}'", expected=option.expected(), where=place)
+    for name, option in known.items():
+        if option.below is not None and not values[name] < values[option.below]:  # type: ignore[operator]
+            raise SpecError(
+                f"{subject}: '{name}' is not below '{option.below}'",
+                found=f"{values[name]} and {values[option.below]}",
+                where=where.get(name) or where.get(option.below) or where.get(""),
+            )
     return values
 
 

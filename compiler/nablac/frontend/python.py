@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from nablac.frontend.model import Data, Training
-from nablac.frontend.rules import SGD, Adam, Momentum, Nesterov, OwnOptimizer
+from nablac.frontend.rules import OPTIMIZERS, OwnOptimizer
 from nablac.frontend.trace import Int, Label, Outputs, Real, model
 from nablac.frontend.vocabulary import VOCABULARY
 
 _MODEL = {"model": model, "Outputs": Outputs, "Real": Real, "Label": Label, "Int": Int}
 _SETTINGS = {"Training": Training, "Data": Data}
-_RULES = {"SGD": SGD, "Adam": Adam, "Momentum": Momentum, "Nesterov": Nesterov, "OwnOptimizer": OwnOptimizer}
+_RULES = {**OPTIMIZERS, "OwnOptimizer": OwnOptimizer}
 
 NAMES: dict[str, Any] = {**VOCABULARY, **_MODEL, **_SETTINGS, **_RULES}
 """Every name; those of layers, losses and functions are the library's rows and the language's functions."""

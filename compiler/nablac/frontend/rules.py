@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import Parameter, Signature
+from typing import Any
 
 from sympy import Expr
 
 from nablac.errors import Place, TraceError
-from nablac.frontend import optimizers
+from nablac.frontend import update_rules
+from nablac.frontend.definition import Option
 from nablac.frontend.model import Optimizer
-from nablac.frontend.optimizers import RULES, SCHEDULES, formula_schedule, make_optimizer, named_schedule, own_rule
+from nablac.frontend.optimizers import make_optimizer, own_rule
 from nablac.frontend.places import user_place
+from nablac.frontend.schedules import SCHEDULES, formula_schedule, named_schedule, one_after_another
 from nablac.frontend.sources import written_lines
+from nablac.frontend.update_rules import RULES
 from nablac.ir.declare import check_plain_name
 from nablac.ir.tokens import Line
 
-Schedule = str | Mapping[str, Mapping[str, float]] | None
+Schedule = str | Mapping[str, Mapping[str, Any]] | None
 """A formula of lr0, epoch and epochs, or a name with options: ``{"step": {"every": 10, "gamma": 0.5}}``."""
 
 
@@ -26,7 +31,7 @@ class Rule:
 
     name: str
     options: Mapping[str, float]
-    schedule: str | Mapping[str, Mapping[str, float]] | None = None
+    schedule: Schedule | Sequence[Schedule] = None
     equations: str | Sequence[str] | None = None
     state: str | Sequence[str] = ()
     where: Place | None = field(default=None, compare=False)
@@ -34,10 +39,10 @@ class Rule:
     def make(self, dtype: str = "float32", epochs: int = 1) -> Optimizer:
         """The optimizer for a model of some dtype, trained for some epochs."""
         row = RULES[self.name] if self.equations is None else self._own_row(self.equations)
-        schedule = self._schedule(epochs)
+        schedule = self._schedule(self.schedule, epochs)
         return make_optimizer(row, self.options, schedule=schedule, dtype=dtype, where={"": self.where})
 
-    def _own_row(self, equations: str | Sequence[str]) -> optimizers.Rule:
+    def _own_row(self, equations: str | Sequence[str]) -> update_rules.Rule:
         texts, state = self._texts("equations", equations), self._texts("state", self.state)
         check_plain_name(self.name, self.where)
         return own_rule([line for text in texts for line in written_lines(text, self._place)], state, self.name)
@@ -58,10 +63,12 @@ class Rule:
     def _place(self) -> Place:
         return self.where or Place("<python>")
 
-    def _schedule(self, epochs: int) -> Expr | None:
-        given = self.schedule
+    def _schedule(self, given: Schedule | Sequence[Schedule], epochs: int) -> Expr | None:
         if given is None:
             return None
+        if isinstance(given, (list, tuple)):
+            made = [self._schedule(item, epochs) for item in given]
+            return one_after_another([schedule for schedule in made if schedule is not None])
         if isinstance(given, str) and given not in SCHEDULES:
             return formula_schedule(next(iter(written_lines(given, self._place)), Line(given, self._place)), epochs)
         named = {given: {}} if isinstance(given, str) else given
@@ -75,41 +82,41 @@ class Rule:
         ((name, options),) = named.items()
         if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
             raise TraceError(f"the options of schedule '{name}' have names", found=f"{options!r:.60}", where=self.where)
-        return named_schedule(str(name), options, {"": self.where})
+        return named_schedule(str(name), options, {"": self.where}, epochs)
 
 
-def SGD(lr: float, weight_decay: float = 0.0, schedule: Schedule = None) -> Rule:  # noqa: N802
-    """Steepest descent."""
-    return Rule("sgd", {"lr": lr, "weight_decay": weight_decay}, schedule, where=user_place())
+def _named(row: update_rules.Rule) -> Callable[..., Rule]:
+    """The function of a rule: its options in order or by name, and the schedule by name."""
+    known = [option.name for option in row.options]
+
+    def function(*values: float, schedule: Schedule | Sequence[Schedule] = None, **options: float) -> Rule:
+        place = user_place()
+        if len(values) > len(known):
+            expected = ", ".join(known)
+            raise TraceError(f"'{row.name}' takes {len(known)} options", expected=expected, where=place)
+        twice = next((name for name in known[: len(values)] if name in options), None)
+        if twice is not None:
+            raise TraceError(f"'{row.name}': '{twice}' is given twice", where=place)
+        return Rule(row.name, {**dict(zip(known, values, strict=False)), **options}, schedule, where=place)
+
+    function.__doc__ = f"{row.help[:1].upper()}{row.help[1:]}."
+    function.__signature__ = Signature([*map(_parameter, row.options), _SCHEDULE])  # type: ignore[attr-defined]
+    return function
 
 
-def Momentum(  # noqa: N802
-    lr: float, momentum: float = 0.9, weight_decay: float = 0.0, schedule: Schedule = None
-) -> Rule:
-    """Descent with a velocity: v = momentum*v + g, theta = theta - lr*v."""
-    options = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-    return Rule("momentum", options, schedule, where=user_place())
+def _parameter(option: Option) -> Parameter:
+    default = Parameter.empty if option.default is None else option.default
+    return Parameter(option.name, Parameter.POSITIONAL_OR_KEYWORD, default=default)
 
 
-def Nesterov(  # noqa: N802
-    lr: float, momentum: float = 0.9, weight_decay: float = 0.0, schedule: Schedule = None
-) -> Rule:
-    """Momentum that looks one step ahead."""
-    options = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-    return Rule("nesterov", options, schedule, where=user_place())
+_SCHEDULE = Parameter("schedule", Parameter.KEYWORD_ONLY, default=None)
+_SPELLED = {"sgd": "SGD", "heavy_ball": "HeavyBall", "adamw": "AdamW", "nadam": "NAdam", "radam": "RAdam"}
+_SPELLED |= {"rmsprop": "RMSprop"}
 
-
-def Adam(  # noqa: N802
-    lr: float = 0.001,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    eps: float = 1e-8,
-    weight_decay: float = 0.0,
-    schedule: Schedule = None,
-) -> Rule:
-    """Steps scaled by running means of the gradient and its square."""
-    options = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "weight_decay": weight_decay}
-    return Rule("adam", options, schedule, where=user_place())
+OPTIMIZERS: dict[str, Callable[..., Rule]] = {
+    _SPELLED.get(name, name.capitalize()): _named(row) for name, row in RULES.items()
+}
+"""A function for each rule of the table, by its name in ``nc``."""
 
 
 def OwnOptimizer(  # noqa: N802
@@ -118,7 +125,7 @@ def OwnOptimizer(  # noqa: N802
     *,
     lr: float,
     name: str = "own",
-    schedule: Schedule = None,
+    schedule: Schedule | Sequence[Schedule] = None,
 ) -> Rule:
     """An update rule by equations of theta, g, lr, t and state vectors: ``theta_next[p] = theta[p] - lr*g[p]``."""
     return Rule(name, {"lr": lr}, schedule, equations, state, where=user_place())

@@ -14,7 +14,8 @@ from nablac.errors import SpecError
 from nablac.frontend.definition import did_you_mean
 from nablac.frontend.library import LOSS_NAMES, MEASURES, NODES
 from nablac.frontend.model import TRAINING
-from nablac.frontend.optimizers import RULES, SCHEDULES
+from nablac.frontend.schedules import SCHEDULES
+from nablac.frontend.update_rules import RULES
 from nablac.frontend.yaml_reader import Document, Path
 
 Text = Annotated[str, Field(max_length=4000)]
@@ -81,7 +82,9 @@ class Spec(_Section):
     layers: dict[str, LayerSection] = Field({}, description="layers, losses and metrics of one's own")
     network: list[Item] = Field([], description="a chain of layers, each reading the one above it unless 'from' says")
     equations: Lines = Field([], description="equations in index notation")
-    loss: Item | None = Field(None, description="what is minimised: a loss's name, a tensor, or an expression")
+    loss: Item | list[Item] | None = Field(
+        None, description="what is minimised: a loss's name, a tensor, an expression, or a list of these with weights"
+    )
     outputs: Text | list[Text] | dict[str, Text] | None = Field(None, description="what predict answers")
     metrics: list[Item] | dict[str, Item] = Field([], description="what is reported beside the loss")
     optimizer: Item = Field("adam", description="the update rule")
@@ -207,6 +210,7 @@ def _named(rows: Mapping[str, Any]) -> dict[str, Any]:
         name: {"description": versions[0].help}
         for name, versions in rows.items()
     }
+    keys["activation"] = {"description": "a formula of x, e.g. x*tanh(log(1 + exp(x)))"}
     keys["share"] = {"description": "the name of a layer whose weights are used again", "type": "string"}
     keys["from"] = {"description": "what it reads instead of the node above it"}
     keys["name"] = {"description": "the node's name", "type": "string"}

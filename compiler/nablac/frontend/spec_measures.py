@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nablac.errors import NameError_, Place, SpecError
-from nablac.frontend.definition import Request, did_you_mean
-from nablac.frontend.library import LOSS_NAMES
+from nablac.frontend.definition import Option, Request, Value, did_you_mean
+from nablac.frontend.library import LOSS_NAMES, PENALTY_NAMES
+from nablac.frontend.schema import Item
 from nablac.frontend.spec_network import NetworkReader
 from nablac.frontend.yaml_reader import Path
 from nablac.ir.declare import check_plain_name
 from nablac.ir.tensor import Role
+from nablac.ir.tokens import Line
+
+WEIGHT = Option("weight", float, 1.0, low=0, high=1e9, help="by what a loss is multiplied where there are several")
 
 
 class MeasureReader(NetworkReader):
@@ -85,19 +89,45 @@ class MeasureReader(NetworkReader):
                 expected="loss: a name such as cross_entropy, an expression, or an equation named loss",
                 where=self.document.place(()),
             )
+        if isinstance(given, list):
+            return self._sum_of_losses(given, outputs, path)
+        if isinstance(given, dict) and "weight" in given:
+            return self._sum_of_losses([given], outputs, path)
+        return self._one_loss(given, "loss", outputs, path)
+
+    def _sum_of_losses(self, items: Sequence[Item], outputs: Sequence[str], path: Path) -> str:
+        """Several losses, each times its weight, which is 1 unless one stands beside its name."""
+        if not items:
+            raise SpecError("the spec needs a loss", found="an empty list", where=self.document.place(path))
+        terms = []
+        for number, item in enumerate(items):
+            at = (*path, number) if isinstance(self.spec.loss, list) else path
+            weight: Value = 1
+            if isinstance(item, dict) and "weight" in item:
+                given = item["weight"]
+                item = {key: value for key, value in item.items() if key != "weight"}
+                weight = WEIGHT.check(given, "the loss", self.document.place((*at, "weight")))
+            terms.append(f"{weight}*{self._one_loss(item, 'term', outputs, at)}")
+        return self.builder.expression(Line(" + ".join(terms), self.document.place(path), exact=False), "loss")
+
+    def _one_loss(self, given: Item, name: str, outputs: Sequence[str], path: Path) -> str:
+        """A loss by its name, by a tensor's, by its name with what it compares, or by an expression."""
         if isinstance(given, str):
             if given in self.builder.known():
                 return self.builder.tensor(given, None).name
             if given not in self.measures:
                 self._check_word(given, path, [*LOSS_NAMES, *self.builder.tensors])
-                return self.builder.expression(self.document.line(path), "loss")
-            return self._measure(given, None, "loss", outputs, path)
+                return self.builder.expression(self.document.line(path), name)
+            return self._measure(given, None, name, outputs, path)
         if len(given) != 1:
             raise SpecError(
-                "a loss has one name", found=", ".join(given) or "none", where=self.document.place(path)
+                "a loss has one name",
+                found=", ".join(given) or "none",
+                where=self.document.place(path),
+                remedy="several losses are a list, each with its weight: - {mae: [p, y], weight: 0.5}",
             )
-        ((name, value),) = given.items()
-        return self._measure(name, value, "loss", outputs, (*path, name))
+        ((kind, value),) = given.items()
+        return self._measure(kind, value, name, outputs, (*path, kind))
 
     def _check_word(self, text: str, path: Path, known: Sequence[str]) -> None:
         """A text that is one word is a name; an unknown one gets a better error than as an expression."""
@@ -126,15 +156,36 @@ class MeasureReader(NetworkReader):
         sources = given.pop("from", None)
         if isinstance(value, (str, list)):
             sources = value
-        elif isinstance(value, (int, float)) and rows[-1].options:
-            given[rows[-1].options[0].name] = value
+        elif isinstance(value, (int, float)):
+            first = next((row.options[0].name for row in reversed(rows) if row.options), None)
+            if first is None:
+                raise SpecError(f"'{kind}' has no options", found=str(value), where=self.document.place(path))
+            given[first] = value
+        penalty = kind in PENALTY_NAMES and rows[0].where is None
+        if sources is None and penalty:
+            sources = self._all_weights(kind, where)
         if sources is None:
             inputs = self._prediction_and_target(kind, len(rows[0].reads), outputs, where)
         else:
             inputs = self._sources(sources, places.get("from") or where, where)
             inputs = [self.builder.tensor(source, where).name for source in inputs]
-        own = self.builder.fresh(name)
-        return self.builder.apply(rows, inputs, Request(given, places, own))
+        if not penalty or len(inputs) == 1:
+            return self.builder.apply(rows, inputs, Request(given, places, self.builder.fresh(name)))
+        of = f"{name}_of" if name != "loss" else "term"
+        parts = [self.builder.apply(rows, [w], Request(given, places, self.builder.fresh(of))) for w in inputs]
+        return self.builder.expression(Line(" + ".join(parts), where, exact=False), name)
+
+    def _all_weights(self, kind: str, where: Place) -> list[str]:
+        """The parameters of two axes and more: matrices, and no offsets."""
+        found = [t.name for t in self.builder.tensors.values() if t.role is Role.PARAM and len(t.shape) > 1]
+        if not found:
+            raise SpecError(
+                f"'{kind}' finds no weights",
+                found="no parameter of two axes or more",
+                where=where,
+                remedy=f"name what it is applied to: {kind}: w",
+            )
+        return found
 
     def _prediction_and_target(self, kind: str, count: int, outputs: Sequence[str], where: Place) -> list[str]:
         prediction = self.current or (outputs[0] if outputs else None)

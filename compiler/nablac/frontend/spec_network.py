@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sympy import Integer
@@ -13,16 +14,19 @@ from nablac.frontend.definition import Definition, Option, Request, did_you_mean
 from nablac.frontend.library import MEASURES, NODES
 from nablac.frontend.schema import LayerSection, Spec
 from nablac.frontend.yaml_reader import Document, Path
-from nablac.ir.closed import check_equation
+from nablac.ir.closed import check_equation, check_functions
 from nablac.ir.declare import check_plain_name, parse_declaration
 from nablac.ir.parse import names_in, parse_functions
 from nablac.ir.scope import Names
 from nablac.ir.syntax import EquationText, FunctionText, read_statement
 from nablac.ir.tensor import Role, Tensor
-from nablac.ir.tokens import Line, lines_of
+from nablac.ir.tokens import Line, lines_of, tokens_of
 
 RESERVED = ("share", "from", "name")
 """Keys of a network's item that are no layers."""
+
+FORMULA = "activation"
+"""The item of a network that is a formula of x."""
 
 
 def lines(document: Document, key: Path, value: Sequence[str] | str) -> Iterator[Line]:
@@ -100,9 +104,9 @@ class NetworkReader:
                 raise NameError_(f"function '{name}' is defined twice", where=function.line.where)
             self.builder.functions[name] = function
         for name, function in self.builder.functions.items():
-            if name in self.nodes or name in RESERVED:
+            if name in self.spec.layers or name in (*RESERVED, FORMULA):
                 raise NameError_(
-                    f"'{name}' is a layer of the library, and a function here",
+                    f"'{name}' is a function and a layer" if name in self.spec.layers else f"'{name}' has a meaning",
                     where=function.line.where,
                     remedy=f"name the function otherwise, e.g. my_{name}",
                 )
@@ -123,7 +127,7 @@ class NetworkReader:
         path: Path = ("layers", name)
         where = self.document.key(path)
         check_plain_name(name, where)
-        if name in self.nodes or name in self.measures or name in RESERVED or name in self.builder.functions:
+        if name in (*RESERVED, FORMULA) or name in self.builder.functions:
             raise NameError_(f"layer '{name}' is defined already", where=where, remedy="give it another name")
         seen: set[str] = set()
         for key in ("reads", "params", "options"):
@@ -195,13 +199,16 @@ class NetworkReader:
 
     def _apply(self, kind: str, value: Any, beside: Mapping[str, Any], path: Path, inner: Path) -> str:
         rows = self.nodes.get(kind)
-        if rows is None and kind in self.builder.functions:
+        if kind in self.builder.functions:
             rows = (self._function_row(kind, path),)
+        if kind == FORMULA:
+            rows = (self._formula_row(value, inner),)
+            value = {k: v for k, v in value.items() if k != "formula"} if isinstance(value, Mapping) else None
         if rows is None:
-            known = [*self.nodes, *self.builder.functions, "share"]
+            known = [*self.nodes, *self.builder.functions, FORMULA, "share"]
             raise NameError_(
                 f"there is no layer '{kind[:60]}'",
-                expected="one of " + ", ".join(self.nodes),
+                expected="one of " + ", ".join([*self.nodes, FORMULA]),
                 where=self.document.key(inner),
                 remedy=did_you_mean(kind, known) or "define it under 'layers'",
             )
@@ -268,6 +275,28 @@ class NetworkReader:
             )
         line = Line(f"y[...] = {name}(x[...])", function.line.where, exact=False)
         return Definition(name, (("x", "real[...]"),), (line,), "y", where=function.line.where)
+
+    def _formula_row(self, value: Any, inner: Path) -> Definition:
+        """A formula of x, as an activation."""
+        at = (*inner, "formula") if isinstance(value, Mapping) else inner
+        place = self.document.place(at)
+        if not isinstance(value.get("formula") if isinstance(value, Mapping) else value, str):
+            expected = '- activation: "x*tanh(log(1 + exp(x)))"'
+            raise SpecError("an activation is a formula of x", expected=expected, where=place)
+        head = f"{FORMULA}(x) = "
+        written = self.document.line(at)
+        column = None if written.where.column is None else written.where.column - len(head)
+        line = replace(written, text=head + written.text, where=replace(written.where, column=column))
+        functions = parse_functions([line])
+        for name in names_in(functions[FORMULA].body, self.builder.functions):
+            self._need(name)
+        check_functions(Names(self.builder.known(), functions={**self.builder.functions, **functions}))
+        text = line.flat
+        for token in reversed(tokens_of(line)):
+            if token.text == "x" and token.offset >= len(head):
+                text = f"{text[: token.offset]}x[...]{text[token.offset + 1 :]}"
+        equation = Line(f"y[...] = {text[len(head) :]}", place, exact=False)
+        return Definition(FORMULA, (("x", "real[...]"),), (equation,), "y", where=place)
 
     def _share(self, name: Any, beside: dict[str, Any], path: Path) -> str:
         where = self.document.place((*path, "share"))

@@ -13,9 +13,11 @@ from sympy import Expr
 from nablac.errors import NameError_, ParseError, Place, SpecError
 from nablac.frontend.definition import did_you_mean
 from nablac.frontend.model import Data, Optimizer, Training
-from nablac.frontend.optimizers import RULES, formula_schedule, make_optimizer, named_schedule, own_rule
+from nablac.frontend.optimizers import make_optimizer, own_rule
+from nablac.frontend.schedules import SCHEDULES, formula_schedule, named_schedule, one_after_another
 from nablac.frontend.schema import DataSection, Spec
 from nablac.frontend.spec_network import check_text, lines
+from nablac.frontend.update_rules import RULES
 from nablac.frontend.yaml_reader import Document, Path
 from nablac.ir.declare import LARGEST, check_plain_name
 from nablac.ir.functions import Access
@@ -104,13 +106,18 @@ class TrainingReader:
         )
 
     def _schedule(self, given: Any, path: Path) -> Expr | None:
+        """A formula, a name, a name with options, or a list of these, each of which changes what the last one gave."""
         where: dict[str, Place | None] = {"": self.document.place(path)}
+        epochs = self.spec.train.epochs
         if given is None:
             return None
-        if isinstance(given, str) and given != "constant":
-            return formula_schedule(self.document.line(path), self.spec.train.epochs)
+        if isinstance(given, list):
+            made = [self._schedule(item, (*path, number)) for number, item in enumerate(given)]
+            return one_after_another([schedule for schedule in made if schedule is not None])
+        if isinstance(given, str) and given not in SCHEDULES:
+            return formula_schedule(self.document.line(path), epochs)
         if isinstance(given, str):
-            return named_schedule(given, {}, where)
+            return named_schedule(given, {}, where, epochs)
         if not isinstance(given, Mapping) or len(given) != 1:
             raise SpecError(
                 "a schedule has one name",
@@ -118,9 +125,11 @@ class TrainingReader:
                 where=where[""],
             )
         ((name, value),) = given.items()
-        options = dict(value) if isinstance(value, Mapping) else {} if value is None else {"every": value}
+        first = next((option.name for option in SCHEDULES[name].options), "") if name in SCHEDULES else ""
+        options = dict(value) if isinstance(value, Mapping) else {} if value is None else {first: value}
         where |= {key: self.document.key((*path, name, key)) for key in options}
-        return named_schedule(name, options, where)
+        where[""] = self.document.key((*path, name))
+        return named_schedule(name, options, where, epochs)
 
     def training(self) -> Training:
         """The trainer's numbers; a size of batches is refused where there are none."""

@@ -60,7 +60,7 @@ class _Elaborator(CallReader):
             raise ParseError(f"'{self.target}' names an index twice", where=self.line.where)
         with self._bind(names, Scope(self.line, {}), self.line.where) as (scope, binders):
             self._root(self.text.body, scope, tuple(binders))
-        unused = [r for r in self.text.ranges if all(b.symbol.name != r.index for b in self.binders)]
+        unused = [r for r in self.text.ranges if all(b.name != r.index for b in self.binders)]
         if unused:
             raise NameError_(
                 f"equation '{self.target}' has no index '{unused[0].index}'", where=self.line.place(unused[0].offset)

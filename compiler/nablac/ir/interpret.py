@@ -7,8 +7,10 @@ Numbers may be float64, complex128 (for complex-step derivatives) or mpmath numb
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import mpmath
@@ -68,35 +70,31 @@ _NUMPY_FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
-    return np.frompyfunc(function, 1, 1)
+LARGEST = 1 << 14
+"""The binary exponent from which on an mpmath number counts as infinite; without a bound, exp(exp(1e20)) never ends."""
+
+
+def _bounded(function: Callable[..., Any], *arguments: Any) -> Any:
+    """A function of mpmath numbers that stays real and in bounds, as floats do."""
+    try:
+        value = function(*arguments)
+    except ZeroDivisionError:
+        return mpmath.inf
+    if isinstance(value, mpmath.mpc):
+        return mpmath.nan
+    return mpmath.sign(value) * mpmath.inf if mpmath.isfinite(value) and mpmath.mag(value) > LARGEST else value
+
+
+def _elementwise(function: Callable[..., Any], arguments: int = 1) -> Callable[..., Any]:
+    return np.frompyfunc(partial(_bounded, function), arguments, 1)
 
 
 _MPMATH_FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: _elementwise(getattr(mpmath, name))
-    for name in (
-        *[
-            "exp",
-            "log",
-            "sqrt",
-            "sin",
-            "cos",
-            "tan",
-            "asin",
-            "acos",
-            "atan",
-            "sinh",
-            "cosh",
-            "tanh",
-            "asinh",
-            "acosh",
-            "atanh",
-            "erf",
-            "expm1",
-        ],
-        "log1p",
-    )
-}
+    for name in ("exp", "log", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh",
+                 "acosh", "atanh", "erf", "expm1", "log1p")
+}  # fmt: skip
+_MPMATH_POWER = _elementwise(operator.pow, 2)
 
 FLOAT64 = Arithmetic(np.float64, _NUMPY_FUNCTIONS, lambda e: np.float64(e))
 COMPLEX128 = Arithmetic(np.complex128, _NUMPY_FUNCTIONS, lambda e: np.complex128(float(e)))
@@ -197,13 +195,14 @@ class _Evaluation:
             return self.arithmetic.functions["exp"](self.real(exponent))
         if exponent == sympy.S.Half:
             return self.arithmetic.functions["sqrt"](self.real(base))
-        if exponent.is_Integer:
-            return self.real(base) ** int(exponent)
-        return self.real(base) ** self.real(exponent)
+        raised = int(exponent) if exponent.is_Integer else self.real(exponent)
+        if self.arithmetic.dtype is object:
+            return _MPMATH_POWER(self.real(base), raised)
+        return self.real(base) ** raised
 
     def function(self, node: Expr) -> Any:
         if isinstance(node, f.floor | sympy.floor):
-            return self.number(np.vectorize(lambda v: int(mpmath.floor(v.real)))(self.real(node.args[0])))
+            return self.floor(self.real(node.args[0]))
         if isinstance(node, sympy.Abs):
             return self.real(f.absolute(node.args[0]))
         if isinstance(node, sympy.sign):
@@ -218,6 +217,12 @@ class _Evaluation:
         raise InternalError(
             f"interpret: unknown function {node.func.__name__} in the equation of {self.equation.target}"
         )
+
+    def floor(self, x: Any) -> Any:
+        """The largest integers that are not above the real parts; what is not finite stays as it is."""
+        if self.arithmetic.dtype is object:
+            return np.vectorize(lambda v: mpmath.floor(mpmath.re(v)), otypes=[object])(x)
+        return np.floor(np.real(x)).astype(self.arithmetic.dtype)
 
     def exprel(self, x: Any, order: int) -> Any:
         """The integral of t**k * exp(x*t) over 0 <= t <= 1, by its power series or, far from 0, by its recurrence."""

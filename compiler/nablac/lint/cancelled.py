@@ -34,7 +34,7 @@ def cancelled(study: Study) -> Iterator[Finding]:
                 RULE,
                 f"'{name}' has no effect: '{study.name(equation.target)}' takes out again what it adds",
                 study.place(name),
-                "leave it out (bias: false), or add it after the normalisation",
+                f"leave it out{' (bias: false)' if name.endswith('.b') else ''}, or add it after the normalisation",
             )
 
 

@@ -47,8 +47,8 @@ def saturation(study: Study) -> Iterator[Finding]:
             continue
         below.add(equation.target)
         name = study.name(equation.target)
-        inside = dict.fromkeys(study.name(a.tensor) for a in real_accesses(part))
-        source = ", ".join(f"'{n}'" for n in inside if n != name and n in study.active) or "the formula inside"
+        inside = {study.name(a.tensor) for a in real_accesses(part)} - {name}
+        source = f"'{inside.pop()}'" if len(inside) == 1 else "the formula inside"
         yield Finding(
             RULE,
             f"'{name}' saturates in {study.text(part, study.plain)}, and the loss's slope in it stays bounded: "

@@ -26,11 +26,21 @@ def stopped(study: Study) -> Iterator[Finding]:
             why, remedy = "the terms that reach it cancel", "leave the parameter out, or let them differ"
         else:
             equation, source = found
-            why = f"'{study.name(equation.target)}' has no slope in '{study.name(source)}': {print_equation(equation)}"
+            target, read = study.name(equation.target), study.name(source)
+            read = name if read == target else read  # a sum of the same line
+            why = f"'{target}' has no slope in '{read}': {_as_written(equation, study)}"
             remedy = "put a smooth function there (sigmoid for a step, softmax for argmax), or make it a number"
         place = equation.origin.where if found else study.place(name)
         what = f"the gradient of '{name}' is zero everywhere, though the loss reads it"
         yield Finding(RULE, f"{what}; {why}", place, remedy)
+
+
+def _as_written(equation: Equation, study: Study) -> str:
+    """The equation, without the names of the sums that were taken out of it."""
+    text = print_equation(equation)
+    if equation.reduction is not None:
+        return text
+    return f"{text.partition(' = ')[0]} = {study.text(equation.body, study.plain)}"
 
 
 def _stopper(study: Study, name: str) -> tuple[Equation, str] | None:

@@ -10,6 +10,7 @@ from nablac.ir.equation import Equation
 from nablac.ir.tensor import Role
 from nablac.lint.rules import lint
 from nablac.pipeline import Compiled
+from nablac.plan.loops import Schedule
 from nablac.report.content import Entry, Gradient, Report, Sheet, Span, TensorRow
 from nablac.report.costs import StepCosts
 from nablac.report.derivation import Stages
@@ -23,20 +24,21 @@ def build_report(
     compiled: Compiled,
     source: str,
     version: str,
-    *,
     wrt: Sequence[str] | None = None,
     spec: str | None = None,
     trained: Compiled | None = None,
+    schedule: Schedule | None = None,
 ) -> Report:
     """The report on a compiled model and its module's text; ``wrt`` names the gradients to tell, all by default.
 
     ``trained`` is the model as its module trains it, whose costs and findings are told, where ``compiled`` derives
-    something else.  Raises ``NameError`` (nablac's own) for a name that has no gradient here.
+    something else, and ``schedule`` its gradient's, if it is known already.  Raises ``NameError`` (nablac's own) for a
+    name that has no gradient here.
     """
     trained = trained or compiled
     model = compiled.model
     notation = Notation.of(compiled.programs["gradient"], compiled.gradients, *compiled.every_program)
-    step, stages = StepCosts(trained), Stages(compiled, notation)
+    step, stages = StepCosts(trained, schedule=schedule), Stages(compiled, notation)
     gradients = tuple(stages.gradient(name) for name in _chosen(compiled, wrt))
     entries = tuple(_entries(stages, spans_of(source)))
     return Report(
@@ -106,12 +108,14 @@ def _tensors(
     layers = {e.equation.target: e.equation.origin.layer for e in entries}
     for program in compiled.every_program:
         for tensor in program.tensors:
+            if tensor.name in rows:
+                continue
             kinds = {Role.INPUT: "input", Role.PARAM: "param", Role.STATE: "state"}
             kind = kinds.get(tensor.role) or ("adjoint" if tensor.name in compiled.terms else "result")
             dtype = "int64" if tensor.kind.value == "int" else program.dtype
             layer = layers.get(tensor.name) or (tensor.name.rpartition(".")[0] if kind == "param" else None)
             symbol, shape = notation.symbol(tensor.name), tuple(str(e) for e in tensor.shape)
-            rows.setdefault(tensor.name, TensorRow(tensor.name, symbol, kind, shape, dtype, layer or None))
+            rows[tensor.name] = TensorRow(tensor.name, symbol, kind, shape, dtype, layer or None)
     order = {"input": 0, "param": 1, "state": 2, "result": 3, "adjoint": 4}
     return sorted(rows.values(), key=lambda row: order[row.kind])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,7 +14,7 @@ from pathlib import Path
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from nablac.emit.write import write
+from nablac.emit.write import checked_path, write
 from nablac.errors import CompileError
 from nablac.report.article import article
 from nablac.report.content import MARK, Report, Sheet
@@ -89,8 +90,8 @@ class Document:
 
     def write(self, path: str | Path, format_: str, *, steps: bool = False, force: bool = False) -> Path:
         """Write a file, whole or not at all; a file that is no report of nablac's is kept unless forced."""
-        path = Path(path)
-        if not force and path.is_file() and MARK not in path.read_text("utf-8", "replace"):
+        path = checked_path(path)
+        if not force and os.path.isfile(path) and not _is_report(path):
             raise CompileError(
                 f"{path} is no report of nablac's",
                 expected="no file there, or a report",
@@ -105,3 +106,10 @@ class Document:
     def _repr_html_(self) -> str:
         frame = 'style="width: 100%; height: 45rem; border: 1px solid #8884"'
         return f'<iframe srcdoc="{html.escape(self.html)}" sandbox="allow-scripts" {frame}></iframe>'
+
+
+def _is_report(path: Path) -> bool:
+    try:
+        return MARK in path.read_text("utf-8", "replace")
+    except OSError:
+        return False

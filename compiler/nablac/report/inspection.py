@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from nablac import __version__
 from nablac.errors import NameError_
 from nablac.pipeline import Compiled, compile_model
+from nablac.plan.loops import Schedule
 from nablac.report.build import build_report
 from nablac.report.document import Document
 from nablac.report.drawings.graph import model_graph
-from nablac.report.drawings.plot import plot
+from nablac.report.drawings.plot import can_be_drawn, plot
 from nablac.report.numbers.differences import differences, differences_sheet
 from nablac.report.numbers.point import read_point
 from nablac.report.numbers.taylor import expansion, taylor_sheets
@@ -42,12 +43,20 @@ class Asked:
 
 
 def inspection(
-    compiled: Compiled, source: str, asked: Asked, start: Callable[[int], Mapping[str, NDArray[Any]]]
+    compiled: Compiled,
+    source: str,
+    asked: Asked,
+    start: Callable[[int], Mapping[str, NDArray[Any]]],
+    schedule: Schedule | None = None,
 ) -> Document:
-    """The report; ``source`` is the generated module, ``start`` gives the parameters it would begin to train from."""
+    """The report.
+
+    ``source`` is the generated module, ``start`` gives the parameters it would begin to train from, ``schedule`` is
+    that of its gradient, if it is known already.
+    """
     trained, compiled = compiled, derived(compiled, asked)
     model = compiled.model
-    report = build_report(compiled, source, __version__, wrt=asked.wrt, spec=_spec(compiled), trained=trained)
+    report = build_report(compiled, source, __version__, asked.wrt, _spec(compiled), trained, schedule)
     graph, sheets, figures = model_graph(model), [], []
     if asked.at is not None or asked.differences or asked.taylor:
         point = read_point(asked.at, model, start, asked.seed)
@@ -59,7 +68,7 @@ def inspection(
         if asked.taylor:
             expanded = expansion(model, point)
             sheets += taylor_sheets(expanded)
-            figures.append(("One step down the gradient", plot(expanded)))
+            figures += [("One step down the gradient", plot(expanded))] if can_be_drawn(expanded) else []
     return Document(report, graph, tuple(figures), tuple(sheets), asked.at is not None)
 
 

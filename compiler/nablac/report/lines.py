@@ -75,15 +75,20 @@ def _comments(source: str) -> Iterator[tuple[list[int], int, bool]]:
 
 def _statements(tree: ast.Module) -> list[tuple[int, int, str]]:
     """First and last line of every function and of every statement of a function's own, with the function's name."""
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            found.append((first, node.end_lineno or first, node.name))
-            found += [
-                (s.lineno, s.end_lineno or s.lineno, node.name) for s in ast.walk(node) if isinstance(s, ast.stmt)
-            ]
-    return sorted(set(found), key=lambda s: (s[0], -s[1]))
+    found: set[tuple[int, int, str]] = set()
+
+    def enter(node: ast.AST, function: str) -> None:
+        for block in ("body", "handlers", "orelse", "finalbody"):  # no statement stands inside an expression
+            for inner in getattr(node, block, ()):
+                inside, first = function, inner.lineno
+                if isinstance(inner, ast.FunctionDef):
+                    inside, first = inner.name, min([inner.lineno, *(d.lineno for d in inner.decorator_list)])
+                if inside:
+                    found.add((first, inner.end_lineno or first, inside))
+                enter(inner, inside)
+
+    enter(tree, "")
+    return sorted(found, key=lambda s: (s[0], -s[1]))
 
 
 def _smallest(statements: list[tuple[int, int, str]]) -> dict[int, Span]:

@@ -19,10 +19,10 @@ nothing above is ``1/x``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sympy import E, Expr, Function, Mul, S
+from sympy import E, Expr, Function, Mul, S, preorder_traversal
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean, BooleanFunction
 
@@ -184,10 +184,23 @@ def _number(number: Expr) -> str:
     return print_expression(number).replace("-", MINUS)
 
 
-def expressed(program: Program, name: str, kept: Container[str] = ()) -> Expr:
-    """A result of a program of numbers with the definitions written out of all that is not kept."""
+def expressed(
+    program: Program, names: Sequence[str], kept: Container[str], largest: int, sizes: Mapping[str, int] | None = None
+) -> list[Expr] | None:
+    """Results of a program of numbers with the definitions written out of all that is not kept.
+
+    None if one would have more than so many nodes; ``sizes`` gives those of leaves that something else is put for.
+    The nodes are counted first: what is written out may be exponentially larger than the program.
+    """
+    count = dict(sizes or {})
+    for equation in program.equations:
+        parts = [count.get(n.tensor, 1) if isinstance(n, Access) else 1 for n in preorder_traversal(equation.body)]
+        count[equation.target] = 1 if equation.target in kept else sum(parts)
+    if any(count.get(name, 1) > largest for name in names):
+        return None
     found: dict[str, Expr] = {}
     for equation in program.equations:
-        known = {a: found[a.tensor] for a in equation.reads if a.tensor in found and a.tensor not in kept}
-        found[equation.target] = equation.body.xreplace(known)
-    return found.get(name, Access(name))
+        if count[equation.target] <= largest:
+            known = {a: found[a.tensor] for a in equation.reads if a.tensor in found and a.tensor not in kept}
+            found[equation.target] = equation.body.xreplace(known)
+    return [found.get(name, Access(name)) for name in names]

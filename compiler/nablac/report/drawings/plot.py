@@ -14,6 +14,8 @@ from nablac.report.numbers.taylor import Expansion
 WIDTH, HEIGHT = 640, 400
 LEFT, RIGHT, TOP, BOTTOM = 78, 18, 58, 52
 TICKS = 6
+LARGEST = 1e300
+"""Beyond it differences overflow, and nothing can be drawn to scale."""
 
 COLOURS = {
     "ink": ("#1f2328", "#e6edf3"),
@@ -26,8 +28,13 @@ COLOURS = {
 """Name -> colour on light and on dark ground."""
 
 
+def can_be_drawn(expanded: Expansion) -> bool:
+    """Whether there is a loss to begin from, and a slope and a curvature there."""
+    return all(abs(number) < LARGEST for number in (expanded.loss, expanded.slope, expanded.curvature))
+
+
 def plot(expanded: Expansion) -> str:
-    """The drawing: loss over learning rate."""
+    """The drawing: loss over learning rate; of an expansion that ``can_be_drawn``."""
     rates = [rate for rate, _ in expanded.curve]
     curves = {
         "actual": [loss for _, loss in expanded.curve],
@@ -69,7 +76,7 @@ class _Frame:
 
     def __init__(self, rates: Sequence[float], curves: dict[str, list[float]], start: float) -> None:
         self.reach = rates[-1]
-        true = [v for v in curves["actual"] if math.isfinite(v)] or [start]
+        true = [v for v in curves["actual"] if abs(v) < LARGEST]
         low, high = min(*true, start), max(*true, start)
         fall = [v for v in curves["second"] if start - 4 * (high - low) <= v <= high + (high - low)]
         low, high = min(low, *fall, start), max(high, *fall, start)

@@ -182,9 +182,15 @@ class Frame:
             if not _is_total(branch):
                 raise NoForm
             minus = branch.could_extract_minus_sign() and bool(terms)
-            value = self.value(-branch if minus else branch, rows, columns)
-            terms.append((minus, _times(self.indicator(test, rows, columns), value)))
+            terms.append((minus, self.where(test, -branch if minus else branch, rows, columns)))
         return terms[0][1] if len(terms) == 1 else self.sum_of(terms)
+
+    def where(self, test: Any, branch: Expr, rows: Symbol | None, columns: Symbol | None) -> Tree:
+        """[condition] times a branch: one more factor of a product, over those indices that the condition holds."""
+        network = Network(self, branch, (), rows, columns)
+        first, second = (*(i for i in (rows, columns) if i in test.free_symbols), None, None)[:2]
+        network.join(Labelled(self.indicator(test, first, second), first, second))
+        return network.tree()
 
     def indicator(self, node: Any, rows: Symbol | None, columns: Symbol | None, shape: Shape | None = None) -> Tree:
         """Iverson's bracket; the parts of a compound condition are spread to its shape."""
@@ -226,13 +232,6 @@ class Frame:
         if tree.shape[1] == 1 and tree.shape[0] == shape[0]:
             return product(tree, columns)
         raise NoForm
-
-
-def _times(indicator: Tree, value: Tree) -> Tree:
-    """An indicator times a branch; a number scales it."""
-    if is_scalar(value):
-        return scaled([value], indicator)
-    return hadamard([indicator, value])
 
 
 def _signed(node: Expr) -> list[tuple[bool, Expr]]:

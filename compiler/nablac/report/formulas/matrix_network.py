@@ -95,10 +95,14 @@ class Network:
             rows, columns = (*_as_stored(factor, labels), None, None)[:2]
             tree = self.frame.value(factor, rows, columns)
             item = Labelled(self.frame.spread(tree, self.frame.shape(rows, columns)), rows, columns, inverse)
+        self.join(item)
+
+    def join(self, item: Labelled) -> None:
+        """One more factor."""
         if item.labels:
             self.items.append(item)
         else:
-            (self.below if inverse else self.above).append(item.tree)
+            (self.below if item.inverse else self.above).append(item.tree)
 
     def tree(self) -> Tree:
         """The whole."""

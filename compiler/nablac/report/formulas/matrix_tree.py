@@ -318,9 +318,12 @@ def hadamard(above: Sequence[Tree], below: Sequence[Tree] = ()) -> Tree:
 
 
 def total(terms: Sequence[tuple[bool, Tree]]) -> Tree:
-    """A sum; the sign of a scaled term is the term's."""
+    """A sum, flat; the sign of a scaled term is the term's."""
     signed: list[tuple[bool, Tree]] = []
     for minus, term in terms:
+        if isinstance(term, Sum):
+            signed += [(minus != inner, of) for inner, of in term.terms]
+            continue
         if isinstance(term, Scaled) and term.above[:1] == (Value(-ONE),):
             minus, term = not minus, scaled(term.above[1:], term.of, term.below)
         signed.append((minus, term))

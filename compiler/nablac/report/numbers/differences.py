@@ -1,12 +1,13 @@
 """numbers/differences: each derived gradient beside a numerical one, computed from the model as it was written.
 
-The derived one is the compiled program's, after all passes.  The numerical one is a central difference in fifty digits
+The derived one is the compiled program's, after all passes.  The numerical one is a central difference in 400 digits
 for circuits, and for networks the complex step, which is exact to rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,17 +27,23 @@ from nablac.report.numbers.point import Point
 from nablac.report.numbers.values import exactly
 
 STEP = 1e-30
-"""The complex step; nothing is subtracted, so it may be this small."""
-DIGITS = 50
+"""The complex step; nothing is subtracted, so it may be this small.  Of differences, as a part of what is moved."""
+DIGITS = 400
+"""So many that numbers as large as floats can be may be subtracted, and the step's effect is left."""
 ENTRIES = 12
 """How many entries of an array are compared."""
+SMALLEST = 1e-6
+"""A gradient so much smaller than the model's largest may be all rounding, as that of a bias which a softmax cancels."""
 
 Slope = Callable[[str, int], float]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The entry at which a tensor's two gradients differ most; ``error`` is relative to the largest one compared."""
+    """The entry at which a tensor's two gradients differ most.
+
+    ``error`` is relative to the largest that is compared of the tensor, or to ``SMALLEST`` times the largest of all.
+    """
 
     name: str
     entries: int
@@ -55,24 +62,36 @@ def differences(model: Model, point: Point, seed: int = 0) -> tuple[Difference, 
     derived = interpret(records[-1].program, point.values)
     slope = _central(model, point) if circuit else _complex_step(model, point)
     rng = np.random.default_rng(seed)
-    return tuple(_compared(name, derived[made.names[name]], slope, rng) for name in names)
+    gradients = {name: derived[made.names[name]] for name in names}
+    pairs = {name: _pairs(name, gradient, slope, rng) for name, gradient in gradients.items()}
+    largest = np.nanmax([0.0, *(abs(value) for found in pairs.values() for pair in found.values() for value in pair)])
+    return tuple(_compared(name, gradients[name].shape, found, SMALLEST * largest) for name, found in pairs.items())
 
 
-def _compared(name: str, gradient: NDArray[Any], slope: Slope, rng: np.random.Generator) -> Difference:
+def _pairs(name: str, gradient: NDArray[Any], slope: Slope, rng: np.random.Generator) -> dict[int, tuple[float, float]]:
+    """Derived and numerical gradient at some places of a tensor."""
     places = np.sort(rng.choice(gradient.size, min(ENTRIES, gradient.size), replace=False))
-    pairs = [(float(gradient.flat[place]), slope(name, int(place))) for place in places]
-    scale = max(abs(value) for pair in pairs for value in pair) or 1.0
-    errors = [abs(a - b) / scale for a, b in pairs]
-    worst = int(np.argmax(errors))  # the first NaN, if there is one
-    where = ", ".join(str(i) for i in np.unravel_index(places[worst], gradient.shape))
-    return Difference(name, len(places), f"{name}[{where}]" if where else name, *pairs[worst], errors[worst])
+    return {int(place): (float(gradient.flat[place]), slope(name, int(place))) for place in places}
+
+
+def _compared(
+    name: str, shape: tuple[int, ...], pairs: Mapping[int, tuple[float, float]], smallest: float
+) -> Difference:
+    scale = max(smallest, *(abs(value) for pair in pairs.values() for value in pair)) or 1.0
+    errors = {place: abs(a - b) / scale for place, (a, b) in pairs.items()}
+    worst = list(errors)[int(np.argmax(list(errors.values())))]  # the first NaN, if there is one
+    where = ", ".join(str(i) for i in np.unravel_index(worst, shape))
+    return Difference(name, len(pairs), f"{name}[{where}]" if where else name, *pairs[worst], errors[worst])
 
 
 def _complex_step(model: Model, point: Point) -> Slope:
-    """The imaginary part that a tiny imaginary step leaves in the loss."""
+    """The imaginary part that a tiny imaginary step leaves in the loss; none where the loss has no real value."""
     program = _loss_alone(model)
+    has_value = bool(np.isfinite(interpret(program, point.values)[model.loss]))
 
     def slope(name: str, place: int) -> float:
+        if not has_value:
+            return math.nan
         moved = point.values[name].astype(np.complex128)
         moved.flat[place] += STEP * 1j
         return float(interpret(program, {**point.values, name: moved}, COMPLEX128)[model.loss].imag / STEP)
@@ -88,7 +107,7 @@ def _central(model: Model, point: Point) -> Slope:
         with mpmath.workdps(DIGITS):
             values = {n: v if v.dtype.kind == "i" else np.asarray(mpmath.mpf(float(v)), object)
                       for n, v in point.values.items()}  # fmt: skip
-            step = mpmath.mpf(10) ** (-DIGITS // 3)
+            step = STEP * min(1, abs(mpmath.mpf(float(point.values[name]))) or 1)
             ends = [
                 interpret(program, {**values, name: np.asarray(values[name] + shift, object)}, MPMATH)[model.loss]
                 for shift in (step, -step)
@@ -105,7 +124,7 @@ def _loss_alone(model: Model) -> Program:
 def differences_sheet(found: tuple[Difference, ...]) -> Sheet:
     """The table."""
     many = any(d.entries > 1 for d in found)
-    note = "the worst of the entries compared; errors relative to the largest" if many else ""
+    note = "the worst of the entries compared; errors relative to the largest of them" if many else ""
     columns = ("worst entry of" if many else "tensor", "entries", "gradient, derived", "gradient, numerical", "error")
     rows = tuple((d.worst, str(d.entries), exactly(d.derived), exactly(d.numerical), f"{d.error:.1e}") for d in found)
     return Sheet("Gradients beside their numerical values", note, columns, rows)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
@@ -31,6 +32,7 @@ ROWS = 32
 """How many samples of a file are taken: enough to see by, and the interpreter is slow."""
 LARGEST_GRID = 200_000_000
 """The largest number of terms that an equation may have at the point."""
+LARGEST_SEED = 2**63 - 1
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 FORMS = "x=-2,y=5 for scalars, 'random', or a .npz file"
@@ -50,13 +52,17 @@ def read_point(text: str | None, model: Model, start: Start | None = None, seed:
     ``start`` gives a module's first parameters from a seed; without it they are drawn as the inputs are.  Raises
     ``DataError``, ``NameError`` or ``ShapeError`` for what does not fit the model.
     """
+    if not 0 <= seed <= LARGEST_SEED:
+        raise DataError("the seed is out of range", found=str(seed)[:60], expected=f"a whole number of 0 to {LARGEST_SEED}")
     asked = text.strip() if text is not None else None
+    if asked == "":
+        raise DataError("the point says nothing", expected=FORMS)
     scalars = all(not t.shape for t in _given(model))
     if asked is None and scalars:
         values, title = _named({}, model), "where training starts"
     elif asked is None or asked == "random":
         values, title = _random(model, start, seed), f"a random point, seed {seed}"
-    elif "=" in asked and not Path(asked).is_file():
+    elif "=" in asked and not os.path.isfile(asked):
         values, title = _named(_assignments(asked), model), asked
     else:
         values, title = _from_file(Path(asked), model, start, seed)
@@ -174,8 +180,8 @@ def _from_file(path: Path, model: Model, start: Start | None, seed: int) -> tupl
 
 
 def _loaded(path: Path) -> dict[str, NDArray[Any]]:
-    if not path.is_file():
-        raise DataError(f"there is no file {path}", expected=FORMS)
+    if not os.path.isfile(path):  # Path.is_file raises for a name that is too long
+        raise DataError(f"there is no file {str(path)[:200]}", expected=FORMS)
     if not zipfile.is_zipfile(path):
         raise _unreadable(path, "another kind of file")
     try:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sympy import Add, Expr, Mul, PolynomialError, S, count_ops, div, factor, factor_terms
+from sympy import Add, Expr, Mul, PolynomialError, S, count_ops, div, factor, factor_terms, preorder_traversal
 
 from nablac.errors import DerivativeError
 from nablac.frontend.model import Model
@@ -41,6 +41,8 @@ SAMPLES = 33
 """The points of the curve that is drawn."""
 LARGEST_FORMULA = 400
 """No formula of more operations is brought into factors, or shown."""
+LARGEST_WRITTEN = 10 * LARGEST_FORMULA
+"""And none of more nodes is written out, to count its operations."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ class Expansion:
     @property
     def best(self) -> float | None:
         """The rate at the bottom of the parabola, if it opens upwards."""
-        return self.slope / self.curvature if self.curvature > 0 else None
+        finite = all(map(math.isfinite, (self.loss, self.slope, self.curvature)))
+        return self.slope / self.curvature if finite and self.curvature > 0 else None
 
     def predicted(self, rate: float, order: int) -> float:
         """The loss after a step, by the expansion's terms up to that order."""
@@ -126,7 +129,8 @@ def _loss_along(model: Model, point: Point, gradient: Mapping[str, NDArray[Any]]
         program = one(program)
 
     def after(rate: float) -> float:
-        moved = {name: point.values[name] - rate * slope for name, slope in gradient.items()}
+        with np.errstate(all="ignore"):
+            moved = {name: point.values[name] - rate * slope for name, slope in gradient.items()}
         return float(interpret(program, {**point.values, **moved})[model.loss])
 
     return after
@@ -140,6 +144,8 @@ def _rates(rate: float, slope: float, curvature: float, reach: float) -> list[fl
 
 def _reach(rate: float, loss: float, slope: float, curvature: float) -> float:
     """How far the plot goes: past the bottom of the parabola, but not to where the tangent has left all sense."""
+    if not all(map(math.isfinite, (loss, slope, curvature))):
+        return 4 * rate
     bottom = slope / curvature if curvature > 0 else math.inf
     sensible = 2 * (abs(loss) + 1) / slope if slope > 0 else 8 * rate
     return max(4 * rate, min(2.2 * bottom, sensible))
@@ -154,7 +160,9 @@ def _formulas(program: Program, names: Sequence[str], gradients: Mapping[str, st
     Here Hg is the gradient of g'v, at v = g, since a reverse sweep spells derivatives through the results.
     """
     kept = {e.target for e in program.equations if not e.is_derived}
-    slopes = [expressed(program, gradients[name], kept) for name in names]
+    slopes = expressed(program, [gradients[name] for name in names], kept, LARGEST_WRITTEN)
+    if slopes is None:
+        return None
     directions = [Tensor(f"v_{name}", role=Role.INPUT) for name in names]
     product: Expr = Add(*(Access(gradients[n]) * Access(v.name) for n, v in zip(names, directions, strict=True)))
     scalar = Equation("g'v", (), product, ())
@@ -162,8 +170,12 @@ def _formulas(program: Program, names: Sequence[str], gradients: Mapping[str, st
         [*program.equations, scalar], [*program.tensors, *directions, Tensor(scalar.target)], [scalar.target]
     )
     twice = reverse(longer, scalar.target, names)
+    sizes = {v.name: sum(1 for _ in preorder_traversal(s)) for v, s in zip(directions, slopes, strict=True)}
+    written = expressed(twice.program, [twice.names[name] for name in names], kept, LARGEST_WRITTEN, sizes)
+    if written is None:
+        return None
     given = {Access(v.name): slope for v, slope in zip(directions, slopes, strict=True)}
-    bends = [expressed(twice.program, twice.names[name], kept).xreplace(given) for name in names]
+    bends = [bend.xreplace(given) for bend in written]
     squares: Expr = Add(*(s**2 for s in slopes))
     curves: Expr = Add(*(s * b for s, b in zip(slopes, bends, strict=True)))
     if max(count_ops(squares), count_ops(curves)) > LARGEST_FORMULA:
@@ -222,8 +234,11 @@ def taylor_sheets(expanded: Expansion) -> tuple[Sheet, Sheet]:
     if expanded.best is not None:
         rows.append(("g′g/g′Hg", "the rate that wins most, to second order", _digits(expanded.best)))
         rows.append(("2·g′g/g′Hg", "no rate beyond it wins anything, to second order", _digits(2 * expanded.best)))
-    else:
-        rows.append(("", "the loss bends down along the step: to second order, longer is better", ""))
+    elif expanded.slope == 0:
+        rows.append(("", "the gradient is zero here: to first order, no step wins anything", ""))
+    elif expanded.curvature <= 0 and math.isfinite(expanded.loss):
+        shape = "bends down" if expanded.curvature < 0 else "is straight"
+        rows.append(("", f"the loss {shape} along the step: to second order, longer is better", ""))
     first = Sheet(
         f"Why a step goes down: {of}(θ − η·g) ≈ {of} − η·g′g + η²/2·g′Hg",
         f"g is the gradient with respect to all parameters, H the Hessian; at {expanded.point.title}",

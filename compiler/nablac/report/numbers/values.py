@@ -166,11 +166,11 @@ def _about(array: Array) -> str:
 def readably(array: Array) -> str:
     """A number as the classic figures write it: two decimals, or two digits where these would hide it.
 
-    >>> [readably(np.asarray(x)) for x in (-12.0, 0.7310586, -0.004, 1e9)]
-    ['−12', '0.73', '−0.004', '1e+09']
+    >>> [readably(np.asarray(x)) for x in (-12.0, 0.7310586, -0.004, 1e9, -np.inf, np.nan)]
+    ['−12', '0.73', '−0.004', '1e+09', '−inf', 'nan']
     """
     number = float(array)
-    if number == round(number) and abs(number) < 1e6:
+    if number.is_integer() and abs(number) < 1e6:
         text = f"{number:.0f}"
     else:
         text = f"{number:.2f}" if 0.1 <= abs(number) < 1e4 else f"{number:.2g}"

@@ -1,4 +1,4 @@
-"""pages/listing: the generated module's text as HTML lines, lightly coloured, tied to the equations it computes."""
+"""pages/listing: the generated module's text as HTML lines, lightly coloured, its numbers leading to their equations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import keyword
 import re
 import tokenize
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -23,11 +23,10 @@ MENTION = re.compile(r"\s+\((\d+)\) \S")
 
 @dataclass(frozen=True)
 class Line:
-    """One line: its number, its HTML, and the equations it belongs to, separated by spaces."""
+    """One line: its number and its HTML."""
 
     number: int
     text: Markup
-    equations: str
 
 
 @dataclass(frozen=True)
@@ -46,18 +45,11 @@ class _Paint:
     style: str
 
 
-def listing(source: str, spans: Mapping[int, Collection[range]]) -> tuple[Chunk, ...]:
-    """The lines of a module; ``spans`` tells which lines each equation became."""
+def listing(source: str, known: Collection[int]) -> tuple[Chunk, ...]:
+    """The lines of a module; ``known`` are the equations whose numbers in comments lead to them."""
     rows = source.removesuffix("\n").split("\n")  # as tokenize counts them
     paints = _paints(source, rows)
-    owners: dict[int, list[int]] = {}
-    for number, ranges in spans.items():
-        for line in sorted({line for lines in ranges for line in lines}):
-            owners.setdefault(line, []).append(number)
-    lines = [
-        Line(n, _line(row, paints.get(n, ()), spans), " ".join(map(str, owners.get(n, ()))))
-        for n, row in enumerate(rows, 1)
-    ]
+    lines = [Line(n, _line(row, paints.get(n, ()), known)) for n, row in enumerate(rows, 1)]
     return tuple(Chunk(tuple(lines[k : k + CHUNK])) for k in range(0, len(lines), CHUNK))
 
 

@@ -80,6 +80,7 @@ class _Page:
         self.entries = {entry.number: entry for entry in report.entries}
         self.defined = {entry.equation.target: entry for entry in reversed(report.entries)}
         self.stages = {stage.adjoint: stage for gradient in report.gradients for stage in gradient.stages}
+        self.symbols: dict[str, Markup] = {}
         self.gradients = {gradient.adjoint: gradient for gradient in report.gradients}
 
     def view(self) -> View:
@@ -119,9 +120,7 @@ class _Page:
             findings=self.findings(),
             spec=spec,
             facts=self.provenance(),
-            module=listing(
-                report.source, {e.number: [range(s.first, s.last + 1) for s in e.spans] for e in report.entries}
-            ),
+            module=listing(report.source, self.entries),
             summary=f"{report.name}.py, {len(report.source.splitlines()):,} lines",
         )
 
@@ -175,9 +174,10 @@ class _Page:
     def chain(self, gradient: Gradient, ids: Mapping[str, int]) -> Chain:
         """One gradient."""
         last = [self.entries[number] for number in gradient.numbers[-1:]]
-        path = [self.symbol(name) for name in gradient.path]
-        if len(path) > 2 * ENDS + 1:
-            path[ENDS:-ENDS] = [Markup("\u22ef")]
+        is_long = len(gradient.path) > 2 * ENDS + 1
+        ends = (gradient.path[:ENDS], gradient.path[-ENDS:]) if is_long else (gradient.path,)
+        first, *rest = (tuple(map(self.symbol, names)) for names in ends)
+        path = (*first, Markup("\u22ef"), *rest[0]) if rest else first
         facts = [("equations", Markup(" ").join(_runs(gradient.numbers)))]
         if gradient.shared:
             symbols = Markup(", ").join(self.symbol(name) for name in gradient.shared[: 2 * ENDS])
@@ -188,7 +188,7 @@ class _Page:
             gradient.wrt,
             self.symbol(gradient.wrt),
             Markup("").join(_math(entry.matrix_form or entry.index_form) for entry in last),
-            tuple(path),
+            path,
             tuple(facts),
             " ".join(str(ids[stage.adjoint]) for stage in gradient.stages),
             " ".join(map(str, gradient.numbers)),
@@ -242,7 +242,7 @@ class _Page:
         shape = " \u00d7 ".join(row.shape) or "scalar"
         defined = self.defined.get(row.name)
         cells = (
-            ("symbol", _math(row.symbol, display=False)),
+            ("symbol", self.symbol(row.name)),
             ("name", Markup("<code>{}</code>").format(row.name)),
             ("shape", f"{shape} {row.dtype}"),
             ("kind", {"param": "parameter", "adjoint": "gradient"}.get(row.kind, row.kind)),
@@ -272,8 +272,11 @@ class _Page:
 
     def symbol(self, name: str) -> Markup:
         """A tensor's symbol, or its name where the report gives none."""
-        row = self.tensors.get(name)
-        return Markup("<code>{}</code>").format(name) if row is None else _math(row.symbol, display=False)
+        if name not in self.symbols:
+            row = self.tensors.get(name)
+            plain = Markup("<code>{}</code>").format(name)
+            self.symbols[name] = plain if row is None else _math(row.symbol, display=False)
+        return self.symbols[name]
 
     def called(self, name: str) -> Markup:
         """A tensor's name, leading to the equation that defines it."""
