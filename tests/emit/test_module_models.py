@@ -55,10 +55,13 @@ MODELS: dict[str, tuple[dict[str, str], dict[str, str], list[str], list[str], di
     # the results, the function and the arguments of one call each fill a line
     "long_names": (
         {"the_features_of_each_sample": "real[n, 3]", "the_target_that_is_to_be_predicted": "real[n]"},
-        {"the_weights_of_the_first_and_only_layer": "real[3]", "the_bias_of_the_first_and_only_layer": "real"},
+        {
+            "the_weights_of_the_first_and_only_linear_layer": "real[3]",
+            "the_bias_of_the_first_and_only_linear_layer": "real",
+        },
         [
-            "prediction[i] = sum[k](the_weights_of_the_first_and_only_layer[k]*the_features_of_each_sample[i,k])"
-            " + the_bias_of_the_first_and_only_layer",
+            "prediction[i] = sum[k](the_weights_of_the_first_and_only_linear_layer[k]*the_features_of_each_sample[i,k])"
+            " + the_bias_of_the_first_and_only_linear_layer",
             "loss = mean[i]((prediction[i] - the_target_that_is_to_be_predicted[i])**2)",
         ],
         ["prediction"],

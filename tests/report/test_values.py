@@ -94,8 +94,8 @@ def test_differences_of_a_circuit_with_kinks_beside_the_point(tmp_path: Path) ->
     ("body", "slope"), [("x + 1e300*y - 1e300*y", 1.0), ("log(x)", 1e40), ("1e300*x + y", 1e300), ("sin(x)", 1.0)]
 )
 def test_differences_of_numbers_far_apart(body: str, slope: float, tmp_path: Path) -> None:
-    text = "model: m\nparams: {{x: real ~ constant(1e-40), y: real ~ constant(7)}}\nequations: ['f = {} + y']\nloss: f\n"
-    model = model_of(text.format(body), tmp_path)
+    text = "model: m\nparams: {{x: real ~ constant(1e-40), y: real ~ constant(7)}}\nequations: ['f = {} + y']\n"
+    model = model_of(text.format(body) + "loss: f\n", tmp_path)
     found = {d.name: d for d in differences(model, read_point(None, model))}
     assert found["x"].numerical == pytest.approx(slope, rel=1e-15) and found["x"].error < 1e-15
 
@@ -113,7 +113,7 @@ outputs: z
 """
     model = model_of(spec, tmp_path)
     found = {d.name: d for d in differences(model, read_point("random", model))}
-    assert 0 < abs(found["b"].derived - found["b"].numerical) and found["b"].error < 1e-9
+    assert abs(found["b"].derived - found["b"].numerical) > 0 and found["b"].error < 1e-9
 
 
 def test_differences_come_from_the_model_and_not_from_its_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,8 @@ def test_differences_come_from_the_model_and_not_from_its_gradient(monkeypatch: 
 
 def test_where_there_are_no_numbers_the_tables_say_so(tmp_path: Path) -> None:
     spec = "model: none\ninputs: {{x: {shape}}}\nparams: {{a: real}}\nequations: [{line}]\n"
-    for shape, line in (("real", "loss = floor(log(x))*a + log(a)"), ('"real[n]"', "loss = mean[i](floor(log(x[i]))*a)")):
+    cases = (("real", "loss = floor(log(x))*a + log(a)"), ('"real[n]"', "loss = mean[i](floor(log(x[i]))*a)"))
+    for shape, line in cases:
         model = model_of(spec.format(shape=shape, line=f'"{line}"'), tmp_path)
         point = Point("below", {"x": np.full([1] * len(shape.split("n]")[1:]), -1.0), "a": np.asarray(-1.0)})
         values = evaluate(model, point)

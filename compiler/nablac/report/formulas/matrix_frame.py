@@ -31,7 +31,6 @@ from nablac.report.formulas.matrix_tree import (
     Tree,
     Value,
     hadamard,
-    is_scalar,
     product,
     scaled,
     total,

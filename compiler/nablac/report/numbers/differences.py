@@ -33,7 +33,7 @@ DIGITS = 400
 ENTRIES = 12
 """How many entries of an array are compared."""
 SMALLEST = 1e-6
-"""A gradient so much smaller than the model's largest may be all rounding, as that of a bias which a softmax cancels."""
+"""A gradient so much smaller than the model's largest may be all rounding, as of a bias that a softmax cancels."""
 
 Slope = Callable[[str, int], float]
 

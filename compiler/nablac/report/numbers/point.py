@@ -53,7 +53,8 @@ def read_point(text: str | None, model: Model, start: Start | None = None, seed:
     ``DataError``, ``NameError`` or ``ShapeError`` for what does not fit the model.
     """
     if not 0 <= seed <= LARGEST_SEED:
-        raise DataError("the seed is out of range", found=str(seed)[:60], expected=f"a whole number of 0 to {LARGEST_SEED}")
+        expected = f"a whole number of 0 to {LARGEST_SEED}"
+        raise DataError("the seed is out of range", found=str(seed)[:60], expected=expected)
     asked = text.strip() if text is not None else None
     if asked == "":
         raise DataError("the point says nothing", expected=FORMS)

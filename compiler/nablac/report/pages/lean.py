@@ -1,6 +1,6 @@
 """pages/lean: the same MathML in fewer bytes, for pages that hold thousands of formulas.
 
-Left out is what MathML Core takes for granted or the page's style says; a page of a dozen blocks becomes a fifth shorter.
+Left out is what MathML Core takes for granted or the page's style says: a page of a dozen blocks is a fifth shorter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""pages/listing: the generated module's text as HTML lines, lightly coloured, its numbers leading to their equations."""
+"""pages/listing: the generated module's text as HTML lines, lightly coloured, numbers linked to their equations."""
 
 from __future__ import annotations
 
