@@ -70,7 +70,7 @@ _NUMPY_FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-LARGEST = 1 << 14
+LARGEST = 1 << 17
 """The binary exponent from which on an mpmath number counts as infinite; without a bound, exp(exp(1e20)) never ends."""
 
 
