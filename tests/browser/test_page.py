@@ -232,10 +232,13 @@ def test_text_stands_out_from_its_ground(scheme: str, files: dict[str, Path], op
 
 def test_values_are_green_and_gradients_red(files: dict[str, Path], opened: Opened) -> None:
     page = opened(files["digits"])
-    for style, place in (("result", 1), ("adjoint", 0)):
-        colour = page.evaluate(f"getComputedStyle(document.querySelector('math .{style}')).color")
-        channels = [int(c) for c in re.findall(r"\d+", colour)[:3]]
-        assert max(channels) == channels[place]
+    colours = {}
+    for name in ("loss", "d_logits", "linear_1.W", "x"):
+        colour = page.evaluate(f"getComputedStyle(document.querySelector('math [data-name=\"{name}\"]')).color")
+        colours[name] = [int(c) for c in re.findall(r"\d+", colour)[:3]]
+    for name, place in (("loss", 1), ("d_logits", 0)):
+        assert max(colours[name]) == colours[name][place] > min(colours[name]) + 50
+    assert max(colours["x"]) < 50 and colours["x"] == colours["linear_1.W"]
 
 
 def test_it_prints(files: dict[str, Path], opened: Opened) -> None:

@@ -212,3 +212,12 @@ def test_lines_lead_from_each_node_to_its_readers_and_no_others(seed: int) -> No
         assert arrived == {e.target for e in graph.edges if e.source == node.name}, node.name
 
 
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "shape"),
+    [(300, 900, "tall"), (470, 500, "tall"), (500, 400, "wide"), (900, 700, "wide"), (900, 1900, "tall")],
+)
+def test_a_drawing_too_wide_for_the_margin_lies_above_the_text(width: int, height: int, shape: str) -> None:
+    text = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"><g/></svg>'
+    assert inlaid("graph", "the graph", text).shape == shape

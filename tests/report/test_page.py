@@ -149,7 +149,7 @@ def test_a_place_outside_the_source_is_no_link() -> None:
 def test_the_size() -> None:
     """A model of some three hundred equations stays below five megabytes."""
     made = report("digits")
-    assert len(page(made).encode()) - len(page(replace(made, entries=(), gradients=())).encode()) < 16_000 * len(
+    assert len(page(made).encode()) - len(page(replace(made, entries=(), gradients=())).encode()) < 5_000 * len(
         made.entries
     )
 

@@ -140,6 +140,32 @@ def test_scripts_and_brackets() -> None:
         assert latex(box) == tex
 
 
+def test_what_has_a_script_already_is_a_group_of_its_own() -> None:
+    """TeX refuses a second script at one symbol."""
+    total = b.Tensor("a.sum", b.Script(b.Name("S"), None, b.Name("a")), "result")
+    adjoint = b.Script(b.row(b.Operator("d"), total), None, b.Name("plain"))
+    assert latex(adjoint) == r"{\mathrm{d}S^{a}}^{\mathrm{plain}}"
+    assert latex(b.Script(b.Element(total, (b.Name("i"),)), None, b.Number("2"))) == "{S_{i}^{a}}^{2}"
+
+
+def test_the_sign_that_is_aligned_is_the_equations_own() -> None:
+    x, y = b.Name("x"), b.Name("y")
+    same = b.row(x, b.Operator("=="), y)
+    choice = b.Fenced("(", b.Cases(((x, same), (y, None))))
+    assert lines(b.row(choice, b.Operator("="), y)) == [
+        r"\left( \begin{cases} x & \text{if } x = y \\ y & \text{otherwise} \end{cases} \right) &= y"
+    ]
+    assert lines(b.row(b.Fenced("[", same), b.Operator("="), x)) == ["[x = y] &= x"]
+
+
+def test_a_long_left_side_stands_alone() -> None:
+    terms = [b.Name("x" * 9) for _ in range(4)]
+    left = b.joined("+", terms)
+    first, *rest = lines(b.row(left, b.Operator("="), b.Fraction(b.joined("+", [*terms, *terms]), b.Name("n"))))
+    assert first.startswith("&") and "=" not in first
+    assert rest[0].startswith(r"&\qquad = \resizebox")
+
+
 def test_an_equation_alone_is_latex() -> None:
     i, k = index("i"), index("k")
     sizes: tuple[tuple[Symbol, int], ...] = ((i, extent(2)), (k, extent(3)))

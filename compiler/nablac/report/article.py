@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from nablac.report.content import Entry, Gradient, Report, Step, distinct_stages
 from nablac.report.formulas.boxes import Box
-from nablac.report.formulas.latex import escape, latex, latex_rows, lines
+from nablac.report.formulas.latex import escape, latex, latex_rows, lines, measure
 
 PREAMBLE = r"""\documentclass{article}
 \usepackage{amsmath}
@@ -43,11 +44,11 @@ def article(report: Report, steps: bool = False) -> str:
         parts += [_heading("A finding"), escape(f"{warning.subject} ({warning.where}). Remedy: {warning.remedy}")]
     shown = {name for e in report.entries for name in (e.equation.target, *e.equation.sources)}
     tensors = [
-        (f"${latex(t.symbol)}$", escape(t.name), escape(" x ".join(t.shape) or "scalar"), t.kind)
+        (_narrow(t.symbol), _breakable(t.name), _breakable(" x ".join(t.shape) or "scalar"), t.kind)
         for t in report.tensors
         if t.name in shown
     ]
-    parts += [_heading("Notation"), _table("llll", tensors), r"\end{document}", ""]
+    parts += [_heading("Notation"), _table("p{4.2cm}p{6.3cm}p{3.6cm}l", tensors), r"\end{document}", ""]
     return "\n".join(parts)
 
 
@@ -83,6 +84,18 @@ def _equations(entries: Sequence[Entry]) -> str:
 
 def _heading(text: str) -> str:
     return rf"\subsection*{{{escape(text)}}}"
+
+
+def _narrow(symbol: Box) -> str:
+    """A symbol that fits its column."""
+    text = f"${latex(symbol)}$"
+    fits = measure(symbol) < 16
+    return text if fits else rf"\resizebox{{\ifdim\width>4cm 4cm\else\width\fi}}{{!}}{{{text}}}"
+
+
+def _breakable(name: str) -> str:
+    """A name that may go on in the next line."""
+    return re.sub(r"\\_|\.", lambda m: rf"{m[0]}\allowbreak{{}}", escape(name))
 
 
 def _table(columns: str, rows: Iterable[Sequence[str]]) -> str:

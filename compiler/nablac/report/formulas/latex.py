@@ -50,7 +50,10 @@ COMMANDS = {letter: f"\\{word}" for word, letter in LETTERS.items()} | {
 LINE = 74
 """How many letters a line of the document holds beside the equation's number."""
 
-BREAKS = ("+", "-", "odot", "*")
+LEFT = 16
+"""The widest left side to whose end the other lines are moved."""
+
+BREAKS = ("=", "+", "-", "odot", "*")
 
 
 def latex(box: Box) -> str:
@@ -113,9 +116,23 @@ def _script(base: Box, below: Box | None, above: Box | None) -> str:
     symbol = base.symbol if isinstance(base, Tensor) else base
     if isinstance(symbol, Script) and symbol.above is None and below is None:
         base, below = symbol.base, symbol.below
-    text = f"{{{latex(base)}}}" if isinstance(base, Script) else latex(base)
+    text = f"{{{latex(base)}}}" if _ends_in_script(base) else latex(base)
     text += f"_{{{latex(below)}}}" if below is not None else ""
     return text + (f"^{{{latex(above)}}}" if above is not None else "")
+
+
+def _ends_in_script(box: Box) -> bool:
+    """Whether TeX would take one more script for a second one of the same symbol."""
+    match box:
+        case Script():
+            return True
+        case Row(parts):
+            return bool(parts) and _ends_in_script(parts[-1])
+        case Tensor(_, symbol):
+            return _ends_in_script(symbol)
+        case Element(tensor, _):
+            return isinstance(tensor.symbol, Script) and not tensor.symbol.below
+    return False
 
 
 def _element(symbol: Box, indices: Sequence[Box]) -> str:
@@ -168,7 +185,7 @@ def lines(box: Box, width: float = LINE) -> list[str]:
     What still is too wide, a fraction or a choice, is scaled to the page.
     """
     if measure(box) <= width:
-        return [latex(box).replace(" = ", " &= ", 1)]
+        return [_aligned(latex(box), box)]
     found: list[list[_Piece]] = [[]]
     for piece in _pieces(box, 0):
         found[-1].append(piece)
@@ -178,7 +195,28 @@ def lines(box: Box, width: float = LINE) -> list[str]:
                 found[-1], rest = found[-1][:place], found[-1][place:]
                 found.append(rest)
     texts = [_fitted(one, width) for one in found]
-    return [texts[0].replace(" = ", " &= ", 1), *(rf"&\qquad {_continued(text)}" for text in texts[1:])]
+    return [_aligned(texts[0], box), *(rf"&\qquad {_continued(text)}" for text in texts[1:])]
+
+
+def _aligned(text: str, box: Box) -> str:
+    r"""The text with its first sign of equality aligned that stands in no brackets; a long left side begins there.
+
+    >>> _aligned(r"f(\left[ a = b \right]) = c = d", Name("f"))
+    'f(\\left[ a = b \\right]) &= c = d'
+    """
+    depth = 0
+    for token in re.finditer(r"\\(?:begin|end)|\\[a-zA-Z]+|\\.|[(\[{]|[)\]}]| = ", text):
+        depth += (token[0] in ("\\begin", *"([{")) - (token[0] in ("\\end", *")]}"))
+        if token[0] == " = " and depth == 0 and _left(box) <= LEFT:
+            return f"{text[: token.start()]} &= {text[token.end() :]}"
+    return f"&{text}"
+
+
+def _left(box: Box) -> float:
+    """How wide the left side of an equation is."""
+    parts = box.parts if isinstance(box, Row) else ()
+    equals = Operator("=")
+    return sum(map(measure, parts[: parts.index(equals)])) if equals in parts else 0.0
 
 
 def _continued(text: str) -> str:
@@ -188,11 +226,18 @@ def _continued(text: str) -> str:
 
 
 def _fitted(pieces: Sequence[_Piece], width: float) -> str:
-    """Pieces as text; a piece that alone is wider than the line is scaled down."""
-    limit = rf"\ifdim\width>{0.8:g}\linewidth {0.8:g}\linewidth\else\width\fi"
-    return "".join(
-        p.text if p.width <= 0.8 * width else rf"\resizebox{{{limit}}}{{!}}{{$\displaystyle {p.text}$}}" for p in pieces
-    )
+    """Pieces as text; a piece that alone is wider than the line is scaled down, and else the line that is too wide."""
+    wide = [p for p in pieces if p.width > 0.8 * width]
+    if sum(p.width for p in pieces if p not in wide) <= 0.25 * width:
+        return "".join(_scaled(p.text, 0.75) if p in wide else p.text for p in pieces)
+    text = "".join(p.text for p in pieces)
+    return _scaled(text, 0.85) if sum(p.width for p in pieces) > width else text
+
+
+def _scaled(text: str, part: float) -> str:
+    """At most so wide a part of the line."""
+    limit = rf"\ifdim\width>{part:g}\linewidth {part:g}\linewidth\else\width\fi"
+    return rf"\resizebox{{{limit}}}{{!}}{{$\displaystyle {text}$}}"
 
 
 def _best_break(pieces: Sequence[_Piece], width: float) -> int:
@@ -214,7 +259,7 @@ def _pieces(box: Box, depth: int) -> list[_Piece]:
             found: list[_Piece] = []
             for part in parts:
                 if isinstance(part, Operator) and part.text in BREAKS and found:
-                    found.append(_Piece(SIGNS[part.text], 2.0, 2 * depth + (part.text not in ("+", "-"))))
+                    found.append(_Piece(SIGNS[part.text], 2.0, 2 * depth + (part.text in ("odot", "*"))))
                 else:
                     found += _pieces(part, depth)
             return found

@@ -52,15 +52,21 @@ def _part(text: str) -> Box:
     return Number(text) if text.isdigit() else Name(text)
 
 
+SUBSCRIPTS = 2
+"""A name of more words than these and one is a phrase and no symbol with subscripts."""
+
+
 def stem(identifier: str) -> Stem:
     """An identifier's letter or word and its subscripts: ``x0``, ``relu_1``, ``theta_next``; else as it is.
 
     >>> stem("theta_next")
     Stem(letter='θ', below=('next',), above=())
+    >>> stem("rate_of_the_last_layer")
+    Stem(letter='rate_of_the_last_layer', below=(), above=())
     """
     head, *rest = identifier.split("_")
     match = re.fullmatch(r"([A-Za-z]+)(\d*)", head)
-    if match is None or not all(rest):
+    if match is None or not all(rest) or len(rest) > SUBSCRIPTS:
         return Stem(identifier)
     word, digits = match.groups()
     return Stem(LETTERS.get(word, word), (*([digits] if digits else []), *(LETTERS.get(r, r) for r in rest)))

@@ -28,11 +28,12 @@ SHAPES = frozenset(
 
 DARK = re.compile(r"@media *\(prefers-color-scheme: *dark\)")
 
-NARROW, LANDSCAPE = 360, 1.6
-"""Wider than a margin beside the text has room for, and so much wider than high: a drawing that lies above the text."""
-
 SMALLEST = 0.75
 """How much a drawing may shrink before it scrolls."""
+
+NARROW, TALL = 360, 2.0
+"""What a margin beside the text has room for.  A drawing that is wider still lies above the text, unless it is a long
+strip, so many times as high as wide."""
 
 REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
@@ -65,7 +66,7 @@ def inlaid(id_: str, title: str, svg: str) -> Figure:
     root.attrib.pop("aria-labelledby", None)
     root.set("aria-label", title)
     ElementTree.register_namespace("", SPACE)
-    shape = "wide" if width > max(NARROW, LANDSCAPE * height) else "tall"
+    shape = "wide" if SMALLEST * width > NARROW and height < TALL * width else "tall"
     return Figure(id_, title, shape, Markup(ElementTree.tostring(root, encoding="unicode")), "".join(rules))
 
 
