@@ -5,6 +5,7 @@
 #   make test-deep   run the long checks too
 #   make test-browser  run the tests of the report's page in a real Chromium (apt-get install chromium, or name one by
 #                    NABLAC_CHROMIUM=path)
+#   make test-extras  run the tests of what the optional packages add: PyTorch, ONNX, MPI, Dask, TensorBoard, notebooks
 #   make lint        ruff
 #   make types       mypy --strict
 #   make generate    compile every example into generated/, and refresh the README's listings
@@ -26,7 +27,7 @@ JOBS   ?= 2
 TORCH  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-deep test-browser lint types generate bench compare clean
+.PHONY: help setup demo test test-deep test-browser test-extras lint types generate bench compare clean
 
 help:
 	@sed -n '/^$$/q; s/^#\( \{0,1\}\)//p' Makefile
@@ -43,6 +44,10 @@ $(VENV)/.ready: pyproject.toml
 
 $(VENV)/.browser: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
+	@touch $@
+
+$(VENV)/.extras: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) --editable '.[extras]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.ready
@@ -65,11 +70,14 @@ test: setup
 	$(BIN)/python -m pytest -n $(JOBS)
 
 test-deep: setup
-	$(BIN)/python -m pytest -n $(JOBS) -m 'not browser'
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not browser and not extras'
 
 test-browser: setup $(VENV)/.browser
 	@$(BIN)/python -m tests.browser.chromium
 	$(BIN)/python -m pytest -m browser tests/browser
+
+test-extras: setup $(VENV)/.extras
+	$(BIN)/python -m pytest -m extras
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check

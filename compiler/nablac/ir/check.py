@@ -6,12 +6,14 @@ found by the front-ends, with their places.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import sympy
 from sympy import Expr, S, Symbol
 
 from nablac.errors import InternalError
 from nablac.ir.equation import REDUCTIONS, Equation, Program
-from nablac.ir.functions import Access, IntAccess
+from nablac.ir.functions import KEPT, Access, IntAccess
 from nablac.ir.index import is_index
 from nablac.ir.tensor import Kind, Role, Tensor
 
@@ -65,15 +67,25 @@ def _check_equation(equation: Equation, known: dict[str, Tensor], declared: obje
         raise _Broken("indices and extents disagree")
     if equation.reduction is not None:
         _check_reduction(equation, target)
-    loose = {s for s in equation.body.free_symbols if is_index(s)} - set(own)
-    if loose:
-        raise _Broken(f"unbound index {sorted(map(str, loose))}")
-    if any(isinstance(s, Symbol) and not s.is_integer for s in equation.body.free_symbols):
-        raise _Broken("a free real symbol")
-    if equation.body.has(*FORBIDDEN) or equation.body.has(S.NaN, S.ComplexInfinity, S.ImaginaryUnit):
-        raise _Broken("a node that is no part of the language")
+    fault = _body_fault(equation.body, frozenset(own))
+    if fault is not None:
+        raise _Broken(fault)
     for access in equation.reads:
         _check_access(access, known)
+
+
+@lru_cache(maxsize=KEPT)
+def _body_fault(body: Expr, own: frozenset[Symbol]) -> str | None:
+    """What in a body is no part of the language, its own indices being these; most bodies outlive many passes."""
+    symbols = body.free_symbols
+    loose = {s for s in symbols if is_index(s)} - own
+    if loose:
+        return f"unbound index {sorted(map(str, loose))}"
+    if any(isinstance(s, Symbol) and not s.is_integer for s in symbols):
+        return "a free real symbol"
+    if body.has(*FORBIDDEN) or body.has(S.NaN, S.ComplexInfinity, S.ImaginaryUnit):
+        return "a node that is no part of the language"
+    return None
 
 
 def _check_reduction(equation: Equation, target: Tensor) -> None:
@@ -99,6 +111,7 @@ def _check_access(access: Access, known: dict[str, Tensor]) -> None:
             raise _Broken(f"{expression} is not an index expression")
 
 
+@lru_cache(maxsize=KEPT)
 def _is_index_expression(expression: Expr) -> bool:
     return bool(expression.is_integer) and all(
         isinstance(atom, Symbol | sympy.Integer | IntAccess) or not isinstance(atom, Access)

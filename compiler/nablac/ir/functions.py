@@ -8,6 +8,7 @@ No derivative is stated anywhere: SymPy differentiates the definitions.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import sympy
@@ -15,6 +16,9 @@ from mpmath.libmp import prec_to_dps
 from sympy import Expr, Function, Integer, S, Symbol, exp, log
 from sympy.core.symbol import Str
 from sympy.logic.boolalg import Boolean
+
+KEPT = 50_000
+"""How many answers about bodies are kept: passes ask again about the bodies that they leave as they are."""
 
 
 class Access(Expr):
@@ -349,6 +353,7 @@ NAMES: dict[type, str] = {absolute: "abs", maximum: "max", minimum: "min"}
 """Functions whose written name differs from the class's."""
 
 
+@lru_cache(maxsize=KEPT)
 def accesses(expression: Expr) -> tuple[Access, ...]:
     """The distinct tensor elements an expression reads, in a deterministic order; those inside indices too."""
     return tuple(sorted(expression.atoms(Access), key=sympy.default_sort_key))

@@ -15,6 +15,8 @@ Leaves to ``shift`` the sums of exponentials, which need an equation of their ow
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from sympy import Expr, Pow, exp, log, preorder_traversal
 
 from nablac.algebra.cost import weight
@@ -22,7 +24,7 @@ from nablac.algebra.laws import ALL, STABLE
 from nablac.algebra.rename import inlined
 from nablac.algebra.rewrite import rewrite
 from nablac.ir.equation import Equation, Program
-from nablac.ir.functions import Defined, accesses
+from nablac.ir.functions import KEPT, Defined, accesses
 
 OPENING = frozenset(law.name for law in STABLE if law.opens)
 DEEPEST = 4
@@ -87,9 +89,11 @@ def _fires(body: Expr, written_out: Expr) -> tuple[Expr, tuple[str, ...]] | None
     return (new, laws) if OPENING.intersection(laws) or weight(new) < weight(body) else None
 
 
+@lru_cache(maxsize=KEPT)
 def _is_candidate(body: Expr) -> bool:
     return bool(body.has(exp, log, Defined)) or any(p.exp.is_negative for p in body.atoms(Pow))
 
 
+@lru_cache(maxsize=KEPT)
 def _size(body: Expr) -> int:
     return sum(1 for _ in preorder_traversal(body))
