@@ -148,7 +148,8 @@ class _TextPrinter(StrPrinter):
         return "exp(1)"
 
     def _print_Rational(self, node: Rational) -> str:
-        return decimal(node) or (f"{node.p}/{node.q}" if node.q != 1 else str(node.p))
+        above, below = over_and_under(node)
+        return "/".join(decimal(part) or str(part) for part in ((above,) if below == 1 else (above, below)))
 
 
 def terms_in_order(node: Add) -> list[Expr]:
@@ -165,24 +166,41 @@ def _reading_order(term: Expr) -> tuple[bool, bool, int, Any]:
 
 
 def decimal(number: Expr) -> str | None:
-    """A number as a decimal, where that is exact, short and how one would write it: 0.9, 1e-08, but 1/2 and 2/3."""
+    """A number as a decimal, where that is exact and how one would write it: 0.9, 1e-08, but 1/2, 2/3 and 1/1024.
+
+    >>> [decimal(Rational(text)) for text in ("0.9", "1/1024", "1/3", "0.3535533905932738")]
+    ['0.9', None, None, '0.3535533905932738']
+    """
     if not number.is_Rational or number.is_Integer or number.q < 10:
         return None
     text = repr(float(number))
-    return text if len(text) <= 8 and Rational(text) == number else None
+    if Rational(text) != number:
+        text = _longer_decimal(number)
+    return text if len(text) <= max(8, len(f"{number.p}{number.q}")) and Rational(text) == number else None
+
+
+def _longer_decimal(number: Rational) -> str:
+    """The decimal of more digits than a float tells, of as many as twice its denominator has."""
+    places = 2 * len(str(number.q))
+    whole, rest = divmod(abs(number.p) * 10**places // number.q, 10**places)
+    return f"{'-' * (number.p < 0)}{whole}.{rest:0{places}}".rstrip("0")
+
+
+def over_and_under(number: Rational) -> tuple[Expr, Expr]:
+    """What stands above and below the line of a number: 3 and 4, 0.9 and 1, 1 and 2.8284271247461903."""
+    if decimal(number) is not None:
+        return number, S.One
+    tens = 10 ** (len(str(number.p)) - len(str(number.p).rstrip("0")))
+    if len(str(number.q)) > 8 and decimal(Rational(number.q, tens)) is not None:
+        return Rational(number.p, tens), Rational(number.q, tens)
+    return Integer(number.p), Integer(number.q)
 
 
 def fraction_in_order(node: Mul) -> tuple[str, list[Expr], list[Expr]]:
     """A product as its sign, the factors above the fraction line and those below, the plain before the compound."""
     number, rest = node.as_coeff_Mul()
     sign, number = ("-", -number) if number.is_negative else ("", number)
-    above: list[Expr] = []
-    below: list[Expr] = []
-    if decimal(number) is not None:
-        above = [number]
-    elif number.is_Rational:
-        above = [Integer(number.p)] if number.p != 1 else []
-        below = [Integer(number.q)] if number.q != 1 else []
+    above, below = ([part] if part != 1 else [] for part in over_and_under(number))
     for factor in sorted(Mul.make_args(rest), key=lambda a: (_rank(a), default_sort_key(a))):
         if factor.is_Pow and factor.exp.is_Rational and factor.exp.is_negative:
             below.append(1 / factor)

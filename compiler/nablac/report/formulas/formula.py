@@ -15,7 +15,7 @@ from sympy import Add, Expr, Mul, Pow, S, Symbol, default_sort_key, exp
 from nablac.ir import functions as f
 from nablac.ir.equation import Equation
 from nablac.ir.functions import NAMES, Access, Delta, IntAccess, Where
-from nablac.ir.text import decimal, fraction_in_order, terms_in_order
+from nablac.ir.text import decimal, fraction_in_order, over_and_under, terms_in_order
 from nablac.report.formulas.boxes import (
     Big,
     Box,
@@ -105,7 +105,8 @@ def number_box(number: Expr) -> Box:
     """An exact number: 3, 1/2 as a fraction, 0.9 and 1e-8 as decimals."""
     text = decimal(number)
     if text is None:
-        return Number(str(number.p)) if number.q == 1 else Fraction(Number(str(number.p)), Number(str(number.q)))
+        above, below = over_and_under(number)
+        return Number(str(above)) if below == 1 else Fraction(number_box(above), number_box(below))
     digits, e, exponent = text.partition("e")
     if not e:
         return Number(text)
