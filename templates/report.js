@@ -41,6 +41,18 @@
     }
   }
 
+  // In a graph that is wider than its panel, a node is brought to the middle.
+  function centre(node) {
+    if (!canvas || !node) return;
+    const [inner, outer] = [node.getBoundingClientRect(), canvas.getBoundingClientRect()];
+    if (inner.left < outer.left || inner.right > outer.right) {
+      canvas.scrollLeft += (inner.left + inner.right - outer.left - outer.right) / 2;
+    }
+  }
+
+  const highest = (nodes) => nodes.reduce(
+    (best, node) => (best && best.getBoundingClientRect().top <= node.getBoundingClientRect().top ? best : node), null);
+
   function reveal(element) {
     const box = element.getBoundingClientRect();
     const away = box.top < 60 || box.bottom > innerHeight;
@@ -75,6 +87,7 @@
   function lightNode(tensor) {
     const nodes = all(".graph [data-tensors]").filter((node) => words(node.dataset.tensors).includes(tensor));
     mark("ng-selected", nodes);
+    centre(nodes[0]);
     revealInside(canvas, nodes[0]);
   }
 
@@ -219,6 +232,7 @@
   addEventListener("hashchange", follow);
   all(".tools").forEach((tools) => { tools.hidden = false; });
   equations.forEach((equation, k) => { equation.querySelector(".number").tabIndex = k ? -1 : 0; });
+  centre(highest(all(".graph [data-tensors]")));
   if (chains.length) showChain(chains[0]);
   // After a reload heights are estimates again, so the place is found by what the address names, not by the old offset.
   if (location.hash) history.scrollRestoration = "manual";

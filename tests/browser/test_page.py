@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nablac.network import compile as compile_network
 from nablac.report.pages.page import page
 
 from ..report.test_page import EXAMPLES, hostile, report
@@ -286,3 +287,29 @@ def test_the_policy_stops_a_script_that_got_in(tmp_path: Path, browser: Any, fil
         page_.goto(path.as_uri())
     assert page_.evaluate("typeof pwned") == "undefined"
     context.close()
+
+
+def test_a_wide_graph_shows_where_it_begins(tmp_path: Path, opened: Opened) -> None:
+    """What is at the top of a graph that is wider than its panel is in sight, not its left edge."""
+    spec = tmp_path / "wide.yaml"
+    lines = ["h0[n, i] = sin(x[n, i])"]
+    for k in range(12):  # four branches from each sum to the next
+        lines += [f"b{k}{m}[n, i] = tanh({m + 1}*h{k}[n, i])" for m in range(4)]
+        lines += [f"h{k + 1}[n, i] = w*(" + " + ".join(f"b{k}{m}[n, i]" for m in range(4)) + ")"]
+    spec.write_text(
+        'model: wide\ninputs: {x: "real[N, 4]"}\nparams: {w: real}\nequations:\n  - '
+        + "\n  - ".join([*lines, "loss = mean[n](sum[i](h12[n, i]))"]) + "\nloss: loss\n"
+    )
+    place = tmp_path / "wide.html"
+    compile_network(spec).report().write(place, "html")
+    page = opened(place)
+    inside = page.evaluate(
+        """() => {
+          const canvas = document.querySelector(".graph .canvas").getBoundingClientRect();
+          const nodes = [...document.querySelectorAll(".graph [data-tensors]")].map((n) => n.getBoundingClientRect());
+          const first = nodes.reduce((a, b) => (a.top <= b.top ? a : b));
+          const scrolls = document.querySelector(".graph .canvas").scrollWidth > canvas.width;
+          return [scrolls, first.left >= canvas.left && first.right <= canvas.right];
+        }"""
+    )
+    assert inside == [True, True]
