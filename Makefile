@@ -59,11 +59,10 @@ examples/data/mnist/.ready: examples/data/make_idx.py $(VENV)/.ready
 	@touch $@
 
 demo: setup
-	@mkdir -p $(RUNS)
 	@echo; echo '== The gradient of the loss with respect to the last layer, derived'; echo
 	@$(BIN)/nablac inspect examples/digits.yaml --wrt linear_2.W
 	@echo; echo '== Training 64-64-10 on 1,437 handwritten digits, 360 held out'; echo
-	@$(BIN)/nablac train examples/digits.yaml --out $(RUNS)/digits
+	@$(BIN)/nablac train examples/digits.yaml
 	@$(BIN)/python examples/show_run.py $(RUNS)/digits 0.97
 
 test: setup

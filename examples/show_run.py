@@ -2,6 +2,7 @@
 
     python examples/show_run.py runs/digits [least accuracy]
 
+Of runs/digits, runs/digits-2 and so on the newest is shown.
 The exit code is 1 where the validation accuracy of the last epoch is below the least one.
 """
 
@@ -44,5 +45,14 @@ def main(folder: Path, least: float) -> int:
     return 0
 
 
+def newest(folder: Path) -> Path:
+    """Of a folder and those with its name and a number, the one that was written last."""
+    others = folder.parent.glob(f"{folder.name}-*")
+    numbered = [path for path in others if path.name.rpartition("-")[2].isdecimal()]
+    written = [path for path in (folder, *numbered) if (path / "history.csv").exists()]
+    return max(written, key=lambda path: (path / "history.csv").stat().st_mtime, default=folder)
+
+
+
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0))
+    sys.exit(main(newest(Path(sys.argv[1])), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0))

@@ -13,8 +13,10 @@ import numpy as np
 
 from nablac.ir.declare import parse_declaration
 from nablac.ir.equation import Program
+from nablac.ir.mode import in_training
 from nablac.ir.parse import parse_equations
-from nablac.ir.tensor import Role, Tensor
+from nablac.ir.random import counters
+from nablac.ir.tensor import Kind, Role, Tensor
 
 SIZES = {"n": 5}
 UNARY = [
@@ -40,6 +42,12 @@ UNARY = [
     "atan({})",
     "where({} > 1/5, log(abs({}) + 1/10), sqrt(abs({}) + 1))",
 ]
+DRAWS = [
+    "where(uniform(i, j) < 2/5, 0, 5*{}/3)",
+    "{}*(1 + uniform(j)/2)",
+    "where(training and uniform(i) < 1/2, {}, tanh({}))",
+]
+"""Chance: numbers of a place, of a column, of a row."""
 
 
 @dataclass
@@ -88,14 +96,16 @@ def random_program(seed: int, steps: int = 7) -> tuple[Program, dict[str, np.nda
     _loss(draft)
     tensors = tuple(parse_declaration(n, d, draft.roles[n]) for n, d in draft.declared.items())
     parsed = parse_equations(draft.lines, {t.name: t for t in tensors})
-    program = Program(f"random_{seed}", tensors + parsed.tensors, parsed.equations, ("loss",), "float64")
-    return program, random_values(tensors, seed)
+    declared = (*tensors, *counters(parsed.equations))
+    program = Program(f"random_{seed}", declared + parsed.tensors, parsed.equations, ("loss",), "float64")
+    return in_training(program), random_values(declared, seed)
 
 
 def _step(draft: Draft, sizes: list[str]) -> None:
     rng = draft.rng
     kind = rng.choice(
-        ["unary"] * 4 + ["binary"] * 3 + ["linear", "reduce", "softmax", "gather", "window", "scale", "row", "divide"]
+        ["unary"] * 4 + ["binary"] * 3
+        + ["linear", "reduce", "softmax", "gather", "window", "scale", "row", "divide", "draw"]
     )
     matrix, other, vector = draft.pick(2), draft.pick(2), draft.pick(1)
     assert matrix is not None and other is not None and vector is not None
@@ -123,6 +133,8 @@ def _step(draft: Draft, sizes: list[str]) -> None:
         draft.define((axes[0], str(int(axes[1]) - 1)), f"{matrix}[i,j]*{matrix}[i,j+1] for j in {int(axes[1]) - 1}")
     elif kind == "row" and draft.shapes[vector][0] == axes[0]:
         draft.define(axes, f"{element}*{vector}[i]")
+    elif kind == "draw":
+        draft.define(axes, rng.choice(DRAWS).replace("{}", element))
     elif kind == "divide":
         draft.define(axes, f"{element}/(1 + sum[k]({matrix}[i,k]**2))")
     else:
@@ -148,6 +160,8 @@ def random_values(tensors: tuple[Tensor, ...], seed: int) -> dict[str, np.ndarra
     for tensor in tensors:
         shape = tuple(int(e) if e.is_Integer else SIZES[str(e)] for e in tensor.shape)
         values[tensor.name] = (
-            rng.integers(0, int(tensor.bound), shape) if tensor.bound is not None else rng.normal(size=shape)
+            rng.integers(0, int(tensor.bound), shape) if tensor.bound is not None
+            else np.asarray(rng.integers(0, 100) * (tensor.name != "random.row")) if tensor.kind is Kind.INT
+            else rng.normal(size=shape)
         )
     return values

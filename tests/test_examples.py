@@ -7,6 +7,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,11 +15,15 @@ import numpy as np
 import pytest
 
 import nablac
+from nablac.frontend.load import load_model
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 SPECS = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))
-WANTED = {"digits", "mnist_mlp", "dnn_sigmoid", "chain", "circuit_product", "circuit_neuron", "robust_regression"}
+WANTED = {
+    "digits", "mnist_mlp", "dnn_sigmoid", "chain", "circuit_product", "circuit_neuron", "robust_regression",
+    "logistic", "moons", "wine", "quantile_regression", "custom_optimizer", "autoencoder",
+}  # fmt: skip
 
 ALONE = """
 import sys
@@ -103,6 +108,71 @@ def test_examples_train_on_their_data(name: str, tmp_path: Path) -> None:
     history = np.genfromtxt(tmp_path / "run" / "history.csv", delimiter=",", names=True)
     assert len(history) == 3
     assert history["train_loss"][-1] < history["train_loss"][0]
+
+
+SCORES = {
+    "logistic": {"val_accuracy": (0.95, 1)},
+    "moons": {"val_accuracy": (0.97, 1)},
+    "wine": {"val_accuracy": (0.9, 1), "val_recall": (0.9, 1)},
+    "quantile_regression": {"val_between": (0.7, 0.9), "val_below": (0.4, 0.6), "val_loss": (35, 47)},
+    "custom_optimizer": {"val_accuracy": (0.96, 1)},
+    "autoencoder": {"val_mse": (0.005, 0.015)},  # of eight principal components it is 0.0247
+}
+"""What an example reaches on what is held out: a little less than examples/README.md says."""
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_examples_reach_what_they_say(name: str) -> None:
+    """The committed module, by its own defaults, on the files that the spec names."""
+    m = nablac.load(ROOT / "generated" / f"{name}.py")
+    data = load_model(EXAMPLES / f"{name}.yaml").data
+    assert data is not None
+
+    def files(source: Mapping[str, str]) -> list[Path]:
+        return [EXAMPLES / file for file in source.values()]
+
+    held = data.validation
+    assert held is not None
+    if not isinstance(held, float):
+        arrays = m.load(*files(held))
+        held = tuple(arrays[key] for key in m.BATCHED)
+    row = m.fit(**m.load(*files(data.train)), validation=held, progress=False).history[-1]
+    for measure, (low, high) in SCORES[name].items():
+        assert low <= row[measure] <= high, (measure, row)
+
+
+def test_the_autoencoder_is_drawn(tmp_path: Path) -> None:
+    m = nablac.load(ROOT / "generated" / "autoencoder.py")
+    x = m.load(EXAMPLES / "data" / "digits_test.npz")["x"]
+    error = m.fit(x=x, epochs=2, out=tmp_path / "run", progress=False).history[-1]["train_mse"]
+    command = [sys.executable, str(EXAMPLES / "show_autoencoder.py"), str(tmp_path / "run"), str(tmp_path / "a.png")]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert float(run.stdout.removeprefix("mean squared error ").split(";")[0]) == pytest.approx(error, abs=1e-4)
+    assert (tmp_path / "a.png").stat().st_size > 10_000
+
+
+@pytest.mark.deep
+def test_the_optimizers_paths_end_where_the_picture_says(tmp_path: Path) -> None:
+    sys.path.insert(0, str(EXAMPLES))
+    try:
+        import optimizer_paths as paths
+    finally:
+        sys.path.remove(str(EXAMPLES))
+    for name in paths.OPTIMIZERS:
+        valley, saddle = paths.path(paths.VALLEY, name), paths.path(paths.SADDLE, name)
+        np.testing.assert_allclose(valley[:, 2], valley[:, 0] ** 2 / 40 + valley[:, 1] ** 2, rtol=1e-12)
+        assert valley[-1, 2] < 0.05 and saddle[-1, 2] < -0.45
+    paths.draw(tmp_path / "paths.png")
+    assert (tmp_path / "paths.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_moons_are_made_anew_as_they_are(tmp_path: Path) -> None:
+    """The script in another folder writes the same file."""
+    script = tmp_path / "make_moons.py"
+    script.write_bytes((EXAMPLES / "data" / "make_moons.py").read_bytes())
+    subprocess.run([sys.executable, str(script)], check=True)
+    assert (tmp_path / "moons.csv").read_bytes() == (EXAMPLES / "data" / "moons.csv").read_bytes()
 
 
 @pytest.mark.parametrize(("name", "value", "gradient"), [

@@ -21,7 +21,7 @@ LAYERS = (
 FENCES = {
     "sympy": ("ir.", "algebra.", "frontend.", "passes.", "lint.", "plan.", "emit.printer", "emit.stable", "emit.nests",
               "emit.code", "emit.entries", "emit.gemms", "emit.kernels", "emit.numpy_", "emit.writer", "report.",
-              "pipeline", "network", "verify"),
+              "pipeline", "network", "verify", "interchange.onnx_"),
     "jinja2": ("emit.render", "report."),
     "numba": (),
     "llvmlite": (),
@@ -34,6 +34,7 @@ FENCES = {
     "tqdm": (),
     "torch": ("interchange.",),
     "onnx": ("interchange.",),
+    "onnxruntime": ("interchange.",),
     "safetensors": ("interchange.",),
     "sklearn": ("sklearn",),
     "joblib": ("sweep",),

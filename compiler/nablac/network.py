@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -149,12 +149,17 @@ class Network:
         return import_file(self.write(folder / f"{self.compiled.model.name}.py"))
 
 
-def compile(source: Model | str | Path | Any, optimizer: Optimizer | Any = None, dtype: str | None = None) -> Network:  # noqa: A001
+def compile(  # noqa: A001
+    source: Model | str | Path | Any,
+    optimizer: Optimizer | Any = None,
+    dtype: str | None = None,
+    sizes: Mapping[str, int] | None = None,
+) -> Network:
     """Compile a traced model, a spec's path or a ``file.py:function``.
 
-    An optimizer or a dtype that is given replaces the model's own.
+    An optimizer or a dtype that is given replaces the model's own; ``sizes`` are numbers for extents that it names.
     """
-    return Network(compile_model(load_model(source, optimizer=optimizer, dtype=dtype)))
+    return Network(compile_model(load_model(source, optimizer=optimizer, dtype=dtype, sizes=sizes)))
 
 
 def load(path: str | Path) -> ModuleType:

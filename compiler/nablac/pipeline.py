@@ -13,7 +13,7 @@ from nablac.errors import CompileError
 from nablac.frontend.model import Model
 from nablac.ir.check import check
 from nablac.ir.equation import Equation, Program
-from nablac.ir.tensor import Role
+from nablac.ir.mode import has_modes, in_evaluation, in_training
 from nablac.ir.text import print_equation
 from nablac.passes.canonicalise import canonicalise, is_trivial, without_dead
 from nablac.passes.contract import contract
@@ -51,6 +51,10 @@ AFTER: tuple[Pass, ...] = (
 """After differentiation: the shift of sums of exponentials, then sharing, then the order of contractions."""
 
 
+CHECKED = "training"
+"""The program that no kernel computes and no report tells: a module compares its gradient with it."""
+
+
 @dataclass(frozen=True)
 class Record:
     """What one pass did: its name, its time in seconds, the program after it, and whether it changed anything."""
@@ -65,10 +69,11 @@ class Record:
 class Compiled:
     """A model with its programs after the passes, what each pass did, and the number of each equation.
 
-    ``programs``: ``predict`` (the outputs), ``evaluate`` (loss and metrics), ``forward`` (both), ``gradient`` (loss and
-    gradients) and ``update`` (the optimizer).  ``gradients`` names the gradient of each parameter.  Equations are
-    numbered by target and text: those of the gradient program first, in order, then what only the others have.
-    ``terms`` tells how each adjoint came about.
+    ``programs``: ``predict`` (the outputs), ``evaluate`` (loss and metrics), ``forward`` (both), ``gradient`` (loss,
+    gradients and statistics), ``update`` (the optimizer); where there is such a thing ``fitted`` (what is measured
+    before the first step) and ``training`` (the loss as it is in training).  ``gradients`` names the gradient of each
+    parameter that is trained.  Equations are numbered by target and text: those of the gradient program first, in
+    order, then what only the others have.  ``terms`` tells how each adjoint came about.
     """
 
     model: Model
@@ -122,9 +127,8 @@ def collector_at_rest() -> Iterator[None]:
 
 def _compiled(model: Model, wrt: Sequence[str] | None, known: Mapping[str, int]) -> Compiled:
     program, metrics = model.program, tuple(tensor for _, tensor in model.metrics)
-    if wrt is None:
-        wrt = [t.name for t in program.having(Role.PARAM)]
-    gradient, derived = gradient_program(program, model.loss, wrt)
+    statistics, fitted = (tuple(target for _, target in pairs) for pairs in (model.statistics, model.fitted))
+    gradient, derived = gradient_program(program, model.loss, model.trained if wrt is None else wrt, statistics)
     records = {
         "gradient": gradient,
         "predict": forward_program(program, model.outputs),
@@ -132,27 +136,42 @@ def _compiled(model: Model, wrt: Sequence[str] | None, known: Mapping[str, int])
         "forward": forward_program(program, tuple(dict.fromkeys((*model.outputs, model.loss, *metrics)))),
         "update": forward_program(model.optimizer.program, model.optimizer.program.results),
     }
+    if fitted:
+        records["fitted"] = forward_program(program, fitted)
+    if has_modes(program):  # to compare the gradient with: the loss as it is in training
+        records[CHECKED] = loss_program(program, (model.loss,))
     programs = {name: runs[-1].program for name, runs in records.items()}
     numbers = dict(known)
-    for one in programs.values():
-        for equation in one.equations:
-            numbers.setdefault(print_equation(equation), len(numbers) + 1)
+    for equation in (e for name, one in programs.items() if name != CHECKED for e in one.equations):
+        numbers.setdefault(print_equation(equation), len(numbers) + 1)
     return Compiled(model, programs, {n: tuple(r) for n, r in records.items()}, derived.names, numbers, derived.terms)
 
 
 def forward_program(program: Program, results: Sequence[str]) -> list[Record]:
-    """Optimise a program for some of its results."""
-    start = program.with_equations(program.equations, results=results)
-    return _run(start, BEFORE + AFTER)
+    """Optimise a program for some of its results, as they are when the model is used."""
+    return _forward(in_evaluation(program), results)
 
 
-def gradient_program(program: Program, of: str, wrt: Sequence[str]) -> tuple[list[Record], Differentiated]:
+def loss_program(program: Program, results: Sequence[str]) -> list[Record]:
+    """The same, as they are while the model is trained."""
+    return _forward(in_training(program), results)
+
+
+def _forward(program: Program, results: Sequence[str]) -> list[Record]:
+    return _run(program.with_equations(program.equations, results=results), BEFORE + AFTER)
+
+
+def gradient_program(
+    program: Program, of: str, wrt: Sequence[str], also: Sequence[str] = ()
+) -> tuple[list[Record], Differentiated]:
     """Optimise a program for a scalar and its gradients; the records, and what differentiation made.
 
-    A value that a stable spelling of the loss goes past, such as the softmax before a cross-entropy, is offered to the
-    gradient: p - y reads p.
+    It is the program of training, with ``also`` what shall be computed beside the gradients.  A value that a stable
+    spelling of the loss goes past, such as the softmax before a cross-entropy, is offered to the gradient: p - y reads
+    p.
     """
-    kept = (of, *(name for name in wrt if name in program.defined))
+    program = in_training(program)
+    kept = (of, *(name for name in wrt if name in program.defined), *also)
     start = program.with_equations(program.equations, results=tuple(dict.fromkeys(kept)))
     records = _run(start, BEFORE[:-1])
     offered = _bypassed(records[-1].program)

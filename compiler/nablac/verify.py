@@ -22,6 +22,9 @@ from nablac.ir.tensor import Role
 STEP = 1e-30
 LIMITS = {"float64": 1e-9, "float32": 2e-3}
 """The largest relative error that passes: rounding, with room for sums of many terms."""
+ROUNDINGS = 16
+"""So many roundings of the largest of all gradients pass where a parameter's own are smaller: the offset before a batch
+norm has the gradient 0, found as a difference of what others have."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +50,25 @@ def check_gradients(
     """Compare some entries of each gradient of the module with the complex step, at one random point."""
     point = random_point(model, seed, batch)
     data = {t.name: point[t.name] for t in model.program.having(Role.INPUT)}
-    names = [t.name for t in model.program.having(Role.PARAM)]
-    _, flat = module.loss_and_grad(module.pack({name: point[name] for name in names}), **data)
+    parameters = [t.name for t in model.program.having(Role.PARAM)]
+    _, flat = module.loss_and_grad(module.pack({name: point[name] for name in parameters}), **data)
     gradients = module.unpack(flat)
-    program = replace(model.program, results=(model.loss,))
+    program = replace(model.in_training, results=(model.loss,))  # what is drawn is held fixed: seed 0, step 0
     rounded = {
         n: v.astype(model.program.dtype).astype(np.float64) if v.dtype.kind == "f" else v for n, v in point.items()
     }
     rng = np.random.default_rng(seed + 1)
-    return [_compare(program, model.loss, rounded, name, gradients[name], rng, entries) for name in names]
+    pairs = {name: _pairs(program, model.loss, rounded, name, gradients[name], rng, entries) for name in model.trained}
+    dtype = model.program.dtype
+    largest = max(abs(slope) for _, found in pairs.values() for _, slope in found)
+    least = max(1e-8, ROUNDINGS * float(np.finfo(dtype).eps) * largest / LIMITS[dtype])
+    return [_finding(name, point[name].shape, *pairs[name], least) for name in model.trained]
 
 
-def _compare(
+Pairs = list[tuple[float, float]]
+
+
+def _pairs(
     program: Program,
     loss: str,
     point: Mapping[str, NDArray[Any]],
@@ -66,7 +76,8 @@ def _compare(
     gradient: NDArray[Any],
     rng: np.random.Generator,
     entries: int,
-) -> Finding:
+) -> tuple[NDArray[Any], Pairs]:
+    """Some places of a parameter, and what its gradient there is by the module and by the complex step."""
     size = point[name].size
     places = np.sort(rng.choice(size, min(entries, size), replace=False))
     found = []
@@ -75,8 +86,13 @@ def _compare(
         moved.flat[place] += STEP * 1j
         slope = interpret(program, {**point, name: moved}, COMPLEX128)[loss].imag / STEP
         found.append((float(gradient.flat[place]), float(slope)))
-    scale = max(1e-8, *(abs(reference) for _, reference in found))
+    return places, found
+
+
+def _finding(name: str, shape: tuple[int, ...], places: NDArray[Any], found: Pairs, least: float) -> Finding:
+    """The worst of a parameter's entries; errors are relative to its largest gradient, or to ``least``."""
+    scale = max(least, *(abs(reference) for _, reference in found))
     errors = [abs(emitted - reference) / scale for emitted, reference in found]
     worst = int(np.argmax(errors))  # the first NaN, if there is one
-    where = ", ".join(str(i) for i in np.unravel_index(places[worst], point[name].shape))
+    where = ", ".join(str(i) for i in np.unravel_index(places[worst], shape))
     return Finding(name, len(places), errors[worst], f"{name}[{where}]" if where else name, *found[worst])

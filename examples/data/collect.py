@@ -1,4 +1,4 @@
-"""Writes digits_train.npz, digits_test.npz and wine.csv anew from the copies in scikit-learn's wheel.
+"""Writes the digits, the wines, the tumours and the diabetes patients anew from the copies in scikit-learn's wheel.
 
     python examples/data/collect.py
 
@@ -11,7 +11,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 
 HERE = Path(__file__).resolve().parent
 HELD_OUT = 360
@@ -44,6 +44,38 @@ def write_wine() -> None:
         writer.writerows([repr(float(value)) for value in row] for row in table)
 
 
+def write_cultivars() -> None:
+    """The same wines as they were measured; the column ``y`` is the cultivar, 0 to 2: 59, 71 and 48 of them."""
+    wine = load_wine()
+    names = [name.replace("/", "_") for name in wine.feature_names]
+    _write_table("wine_cultivars.csv", [*names, "y"], np.column_stack([wine.data, wine.target]))
+
+
+def write_tumours() -> None:
+    """569 tumours: thirty measurements of cell nuclei, and the column ``y``, which is 1 where it was malignant."""
+    tumours = load_breast_cancer()
+    names = [name.replace(" ", "_") for name in tumours.feature_names]
+    _write_table("breast_cancer.csv", [*names, "y"], np.column_stack([tumours.data, 1 - tumours.target]))
+
+
+def write_diabetes() -> None:
+    """442 patients: ten measurements as they were taken, and the column ``y``, how far the disease was a year later."""
+    patients = load_diabetes(scaled=False)
+    _write_table("diabetes.csv", [*patients.feature_names, "y"], np.column_stack([patients.data, patients.target]))
+
+
+def _write_table(name: str, header: list[str], table: np.ndarray) -> None:
+    """A row a sample, in an order fixed by the seed; whole numbers without a point."""
+    order = np.random.default_rng(SEED).permutation(len(table))
+    with (HERE / name).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([f"{value:.6g}" for value in row] for row in table[order])
+
+
 if __name__ == "__main__":
     write_digits()
     write_wine()
+    write_cultivars()
+    write_tumours()
+    write_diabetes()

@@ -23,7 +23,11 @@ import numpy as np
 
 real = np.{dtype}
 flags = {{"contract", "reassoc", "nsz", "arcp", "afn"}}
-kernel = numba.njit(cache={cache}, nogil=True, error_model="numpy", fastmath=flags)
+options = {{"cache": {cache}, "nogil": True, "error_model": "numpy", "fastmath": flags}}
+
+
+def kernel(function, inlined=True):
+    return numba.njit(**options, forceinline=inlined)(function)
 '''
 
 
@@ -84,7 +88,7 @@ def plain(programs: Programs) -> tuple[SimpleNamespace, Code]:
     space |= {
         "np": np,
         "real": getattr(np, programs.predict.dtype),
-        "kernel": lambda f: f,
+        "kernel": lambda f, inlined=True: f,
         "_view": _view,
         "_gemm": _gemm,
     }
@@ -108,6 +112,7 @@ def call(
     sizes = module._sizes(name, **{e: extents[e] for e in entry.extents})
     work, iwork = np.full(sizes[0], np.nan, real).view(strict), np.full(sizes[1], -99, np.int64).view(strict)
     inputs = [given[i].view(strict) if given[i].ndim else given[i][()] for i in entry.inputs]
+    inputs += [np.int64(values.get(t.name, 0)) for t in program.having(Role.COUNTER)]
     start = [flat.view(strict)] if params else []
     if name == "predict":
         outs = {o: np.full(np.shape(values[o]), np.nan, real) for o in entry.outputs}

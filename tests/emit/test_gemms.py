@@ -15,7 +15,13 @@ HEAD = """
 import numpy as np
 import numba
 real = np.{}
-kernel = numba.njit(error_model="numpy", fastmath={{"contract", "reassoc", "nsz", "arcp", "afn"}})
+flags = {{"contract", "reassoc", "nsz", "arcp", "afn"}}
+
+
+def kernel(function, inlined=True):
+    return numba.njit(error_model="numpy", fastmath=flags, forceinline=inlined)(function)
+
+
 """
 
 

@@ -21,7 +21,7 @@ from nablac.ir.equation import Program
 from nablac.ir.interpret import interpret
 from nablac.ir.parse import parse_equations
 from nablac.ir.tensor import Role
-from nablac.pipeline import forward_program, gradient_program
+from nablac.pipeline import gradient_program, loss_program
 from tests.emit.native import build, call, functions_text, plain
 from tests.random_programs import random_program
 
@@ -76,7 +76,7 @@ def test_random_gradients_keep_their_meaning(seed: int) -> None:
     records, derived = gradient_program(program, "loss", wrt)
     names = derived.names
     final = records[-1].program
-    evaluate = forward_program(program, ("loss",))[-1].program
+    evaluate = loss_program(program, ("loss",))[-1].program
     module, code = plain(Programs(evaluate, evaluate, final, loss="loss", gradients=names))
     expected = interpret(final, values)
     found = call(module, code, "gradient", final, values)
@@ -163,7 +163,7 @@ def derived(program: Program) -> tuple[Programs, dict[str, str]]:
     records, derived = gradient_program(program, "loss", [t.name for t in program.having(Role.PARAM)])
     names = derived.names
     final = records[-1].program
-    evaluate = forward_program(program, ("loss",))[-1].program
+    evaluate = loss_program(program, ("loss",))[-1].program
     return Programs(evaluate, evaluate, final, loss="loss", gradients=names), names
 
 
@@ -264,7 +264,7 @@ def entries_agree(widths: Sequence[int], module_of: Any) -> Any:
     programs, _ = derived(program)
     assert programs.evaluate is not None
     evaluate, output = programs.evaluate, f"h{len(widths) - 1}"
-    programs = replace(programs, predict=forward_program(replace(program, results=(output,)), (output,))[-1].program)
+    programs = replace(programs, predict=loss_program(replace(program, results=(output,)), (output,))[-1].program)
     module, code = module_of(programs)
     agrees(programs.predict, values, module, code)
     check_gradient(programs, values, module, code)

@@ -21,7 +21,9 @@ from nablac.ir.equation import Equation, Program, Reduction
 from nablac.ir.functions import Access, Delta, IntAccess, Where
 from nablac.ir.index import extent, index
 from nablac.ir.interpret import interpret
+from nablac.ir.mode import in_training
 from nablac.ir.parse import parse_equations
+from nablac.ir.random import counters
 from nablac.ir.tensor import Kind, Role, Tensor
 from nablac.ir.tokens import lines_of
 from nablac.pipeline import forward_program
@@ -63,7 +65,8 @@ def random_values(prog: Program, seed: int = 0) -> dict[str, Any]:
         if t.role is not Role.RESULT:
             shape = tuple(int(e.subs(SIZES)) for e in t.shape)
             real = generator.normal(size=shape).astype(prog.dtype)
-            values[t.name] = generator.integers(0, int(t.bound), shape) if t.bound is not None else real
+            whole = t.bound is not None or t.role is Role.COUNTER
+            values[t.name] = generator.integers(0, int(t.bound or 100), shape) if whole else real
     return values
 
 
@@ -356,7 +359,8 @@ def test_the_language_page_plain_and_optimised() -> None:
         declared[name] = parse_declaration(name, text.strip(), Role.INPUT)
     parsed = parse_equations(list(lines_of(equations, Place("page"))), declared)
     results = tuple(e.target for e in parsed.equations if "." not in e.target)
-    prog = Program("page", (*declared.values(), *parsed.tensors), parsed.equations, results, "float64")
+    tensors = (*declared.values(), *counters(parsed.equations), *parsed.tensors)
+    prog = in_training(Program("page", tensors, parsed.equations, results, "float64"))
     text = agrees(prog)
     assert "h_sum = x @ W.T" in text
     agrees(forward_program(prog, results)[-1].program)

@@ -169,7 +169,7 @@ def test_without_tqdm_and_matplotlib(
     for name in ("tqdm", "matplotlib", "matplotlib.figure"):
         monkeypatch.setitem(sys.modules, name, None)
     run = m.fit(x=x, y=y, epochs=2, out=tmp_path)
-    assert sorted(os.listdir(tmp_path)) == ["checkpoint.npz", "history.csv"]
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint.npz", "history.csv", "record.json"]
     out, err = capsys.readouterr()
     lines = ["  ".join(f"{name} {value:.6g}" for name, value in row.items()) for row in run.history]
     assert out == "" and err.splitlines() == lines and lines[1].startswith("epoch 2  train_loss 0.")
@@ -188,7 +188,7 @@ def test_a_checkpoint_is_plain_arrays(m: ModuleType, tmp_path: Path) -> None:
         assert sorted(file.files) == ["facts", "params", "state"] and (file["params"] == run.params).all()
     again = m.Run.load(folder)
     assert (again.state == run.state).all() and again.history == run.history
-    assert sorted(os.listdir(folder)) == ["checkpoint.npz", "curves.png", "history.csv"]
+    assert sorted(os.listdir(folder)) == ["checkpoint.npz", "curves.png", "history.csv", "record.json"]
 
 
 @pytest.mark.parametrize("validation", [None, 0.2])

@@ -80,20 +80,23 @@ def refused(call: Callable[[], Any], module: ModuleType, folder: Path) -> str:
     return str(error.value).replace(f"{folder}{os.sep}", "")
 
 
-NO_FILE = "\n  expected: a .npz, .csv or IDX file"
+NO_FILE = "\n  expected: a .npz, .npy, .csv or IDX file"
 BROKEN: dict[str, tuple[str, bytes, str]] = {
     "text": ("x.csv", b"a,b,c,d,y\n1,2,3,4,0\n1,2,three,4,0\n",
-             "x.csv cannot be used\n  found:    ['three'] below ['c'] in line 3, not one number" + NO_FILE),
+             "line 3 of x.csv has no number in column 'c'\n  found:    'three'\n  expected: a number\n"
+             "  remedy:   mend it; a column of texts goes under 'one_hot' or 'index' in the spec's data"),
     "empty cell": ("x.csv", b"a,b,c,d,y\n1,,3,4,0\n",
-                   "x.csv cannot be used\n  found:    [''] below ['b'] in line 2, not one number" + NO_FILE),
+                   "line 2 of x.csv has no number in column 'b'\n  found:    ''\n  expected: a number\n"
+                   "  remedy:   fill it, or say under 'missing' in the spec's data what it is"),
     "short row": ("x.csv", b"a,b,c,d,y\n\n1,2,3\n",
-                  "x.csv cannot be used\n  found:    [] below ['d'] in line 3, not one number" + NO_FILE),
+                  "line 3 of x.csv has not a cell for each column\n  found:    3 cells\n  expected: 5"),
     "long row": ("x.csv", b"a,b,c,d,y\n1,2,3,4,5,6\n",
-                 "x.csv cannot be used\n  found:    ['6'] below [] in line 2, not one number" + NO_FILE),
+                 "line 2 of x.csv has not a cell for each column\n  found:    6 cells\n  expected: 5"),
     "half a class": ("x.csv", b"a,b,c,d,y\n1,2,3,4,1\n1,2,3,4,0.5\n",
                      "x.csv cannot be used\n  found:    0.5 for 'y', which takes whole numbers" + NO_FILE),
     "not a number": ("x.csv", b"a,b,c,d,y\n1,2,3,4,nan\n",
-                     "x.csv cannot be used\n  found:    nan for 'y', which takes whole numbers" + NO_FILE),
+                     "line 2 of x.csv has no number in column 'y'\n  found:    'nan'\n  expected: a number\n"
+                     "  remedy:   fill it, or say under 'missing' in the spec's data what it is"),
     "twice": ("x.csv", b"a,b,c,y,d,y\n1,2,3,0,4,1\n", "x.csv cannot be used\n  found:    column 'y' twice" + NO_FILE),
     "open quote": ("x.csv", b'a,b,c,d,y\n1,2,3,4,"1\n',
                    "x.csv cannot be used\n  found:    unexpected end of data" + NO_FILE),
@@ -132,7 +135,7 @@ def test_broken_files(m: ModuleType, tmp_path: Path, name: str) -> None:
 
 def test_other_files(m: ModuleType, tmp_path: Path) -> None:
     expected = "none.csv cannot be used\n  found:    [Errno 2] No such file or directory: 'none.csv'\n"
-    expected += "  expected: a .npz, .csv or IDX file"
+    expected += "  expected: a .npz, .npy, .csv or IDX file"
     assert refused(lambda: m.load(tmp_path / "none.csv"), m, tmp_path) == expected
     np.savez(tmp_path / "pickled.npz", x=np.array([{}], dtype=object), y=np.arange(3))
     assert "Object arrays cannot be loaded when allow_pickle=False" in refused(
@@ -239,7 +242,7 @@ def test_train_evaluate_predict(m: ModuleType, files: Path, capsys: pytest.Captu
     run = m.Run.load(out)
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("epoch 3  train_loss 0.")
-    assert told[1] == f"wrote checkpoint.npz, curves.png, history.csv in {out}"
+    assert told[1] == f"wrote checkpoint.npz, curves.png, history.csv, record.json in {out}"
     lines = (out / "history.csv").read_text().splitlines()
     assert lines[0] == "epoch,train_loss,train_accuracy,val_loss,val_accuracy,lr" and len(lines) == 4
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
@@ -277,10 +280,10 @@ def test_ctrl_c_ends_with_130(
 ) -> None:
     epoch = m._epoch
 
-    def interrupted(run: Any, parts: Any, lr: float) -> Any:
+    def interrupted(run: Any, *arguments: Any) -> Any:
         if len(run.history) == 2:
             raise KeyboardInterrupt
-        return epoch(run, parts, lr)
+        return epoch(run, *arguments)
 
     monkeypatch.setattr(m, "_epoch", interrupted)
     out = files / "out"

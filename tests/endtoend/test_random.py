@@ -14,6 +14,7 @@ import pytest
 from nablac.frontend.model import Model
 from nablac.frontend.optimizers import RULES, make_optimizer
 from nablac.ir.interpret import interpret
+from nablac.ir.mode import in_evaluation, in_training
 from nablac.ir.tensor import Role
 from nablac.passes.differentiate import reverse
 from tests.endtoend.modules import as_python, imported, on_numpy, text_of
@@ -40,12 +41,14 @@ def random_model(seed: int, dtype: str) -> tuple[Model, dict[str, Any]]:
 def check_module(module: ModuleType, model: Model, values: dict[str, Any], tolerance: float) -> None:
     """Everything that the module says of these values, against the interpreter."""
     program = model.program
-    expected = interpret(program, values)
+    expected = interpret(in_training(program), values)
+    seeds = {t.name.removeprefix("random."): values[t.name].item() for t in program.having(Role.COUNTER)[:2]}
     inputs = {t.name: values[t.name] for t in program.having(Role.INPUT)}
     params = module.pack({t.name: values[t.name] for t in program.having(Role.PARAM)})
-    value, grad = module.loss_and_grad(params, **inputs)
+    value, grad = module.loss_and_grad(params, **inputs, **seeds)
     assert value == pytest.approx(expected[model.loss].item(), rel=tolerance, abs=tolerance)
-    assert module.loss(params, **inputs) == pytest.approx(value, rel=tolerance, abs=tolerance)
+    expected = interpret(in_evaluation(program), values)
+    assert module.loss(params, **inputs) == pytest.approx(expected[model.loss].item(), rel=tolerance, abs=tolerance)
     slopes = reference_gradients(model, values)
     for name, found in module.unpack(grad).items():
         close(found, slopes[name], tolerance, f"d_{name}")

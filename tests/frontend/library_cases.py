@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nablac.ir.random import stream_number, uniform
+
 Array = np.ndarray
 RANDOM = np.random.default_rng(7)
 
@@ -89,6 +91,12 @@ def normal(x: Array, eps: float) -> Array:
     return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + eps)
 
 
+def of_batch(x: Array, eps: float) -> Array:
+    return (x - x.mean(0)) / np.sqrt(x.var(0) + eps)
+
+
+DRAWN = uniform(0, 0, stream_number("node.draw"), np.arange(20).reshape(5, 4))
+CUBE = np.arange(60.0).reshape(5, 4, 3) ** 0.5
 A, B = RANDOM.normal(size=(2, 5, 4))
 C = RANDOM.normal(size=(5, 3))
 NODE_CASES = [
@@ -109,6 +117,25 @@ NODE_CASES = [
             (lambda left, right, W, b: np.einsum("ni,uij,nj->nu", left, W, right) + b, {}),
             (lambda left, right, W: np.einsum("ni,uij,nj->nu", left, W, right), {"bias": False}),
         )
+    ),
+    *(
+        Case("batch_norm", {"x": ("real[5, 4]", X)}, f, options)
+        for f, options in (
+            (lambda x, gain, b, running_mean, running_variance: gain * of_batch(x, 1e-5) + b, {}),
+            (lambda x, running_mean, running_variance: of_batch(x, 0.1), {"affine": False, "eps": 0.1}),
+        )
+    ),
+    Case("flatten", {"x": ("real[5, 4]", X)}, lambda x: x),
+    Case("flatten", {"x": ("real[5, 4, 3]", CUBE)}, lambda x: x.reshape(5, 12)),
+    Case("flatten", {"x": ("real[5, 4, 3, 2]", CUBE[..., None] * np.array([1, 2]))}, lambda x: x.reshape(5, 24)),
+    Case("reshape", {"x": ("real[5, 4]", X)}, lambda x: x.reshape(5, 2, 2), {"rows": 2, "columns": 2}),
+    Case("reshape", {"x": ("real[5, 12]", CUBE.reshape(5, 12))}, lambda x: x.reshape(5, 3, 4),
+         {"rows": 3, "columns": 4}),  # fmt: skip
+    Case("dropout", {"x": ("real[5, 4]", X)}, lambda x: x * (DRAWN >= 0.3) / 0.7, {"rate": 0.3}),
+    Case(
+        "standardise",
+        {"x": ("real[5, 4]", X)},
+        lambda x, mean, variance: (x - mean) / np.sqrt(np.where(variance > 0, variance, 1)),
     ),
     Case("one_hot", {"x": ("label[5, 3]", np.array([0, 2, 1, 1, 0]))}, lambda x: np.eye(3)[x]),
 ]

@@ -24,7 +24,9 @@ from nablac.ir.declare import parse_declaration
 from nablac.ir.equation import Program
 from nablac.ir.functions import Access, IntAccess
 from nablac.ir.interpret import interpret
+from nablac.ir.mode import in_training
 from nablac.ir.parse import parse_expression
+from nablac.ir.random import counters
 from nablac.ir.tensor import Kind, Role, Tensor
 from nablac.ir.tokens import Line
 from nablac.pipeline import gradient_program
@@ -53,7 +55,8 @@ def built(case: Case) -> tuple[Program, str, dict[str, Array], Definition]:
     values["factor"] = RANDOM.normal(size=[int(e) for e in shape])
     total = f"sum{at}(factor{at}*node{at})" if shape else "factor*node"
     builder.write([Line(f"total = {total}", Place("test"))])
-    program = Program("test", tuple(builder.tensors.values()), tuple(builder.equations), (node, "total"), "float64")
+    tensors = (*builder.tensors.values(), *counters(builder.equations))
+    program = in_training(Program("test", tensors, tuple(builder.equations), (node, "total"), "float64"))
     check(program)
     return program, node, values, builder.layers[node].definition
 
@@ -344,7 +347,7 @@ def test_weight_decay_shrinks_the_parameters(name: str, options: Mapping[str, ob
 
 
 def test_every_optimizer_is_tested_here() -> None:
-    assert set(RULES) == {name for name, _, _ in OPTIMIZERS} | {"adamw"}
+    assert set(RULES) == {name for name, _, _ in OPTIMIZERS} | {"adamw", "lbfgs"}
 
 
 def test_state_that_the_options_leave_idle_is_not_kept() -> None:
@@ -432,7 +435,7 @@ def test_schedules(name: str, options: Mapping[str, object], curve: Callable[[in
 
 
 def test_every_schedule_is_tested_here() -> None:
-    assert set(SCHEDULES) == {name for name, _, _ in CURVES}
+    assert set(SCHEDULES) == {name for name, _, _ in CURVES} | {"plateau"}
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3])

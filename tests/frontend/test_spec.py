@@ -327,7 +327,7 @@ ERRORS = [
         NET + "optimiser: adam\n",
         """
         SpecError: the spec has no key 'optimiser'
-          expected: one of model, title, dtype, inputs, params, functions, layers, network, equations, loss, outputs, metrics, optimizer, train, data
+          expected: one of model, title, dtype, inputs, params, functions, layers, network, equations, freeze, statistics, fitted, loss, outputs, metrics, optimizer, train, data, module
           where:    s.yaml:8:1
           remedy:   did you mean 'optimizer'?
         """,
@@ -352,7 +352,7 @@ ERRORS = [
         NET.replace("- relu", "- rellu"),
         """
         NameError: there is no layer 'rellu'
-          expected: one of linear, add, sub, mul, div, concat, bilinear, maxout, layer_norm, one_hot, relu, leaky_relu, elu, sigmoid, tanh, softplus, silu, gelu, softmax, log_softmax, softmin, relu6, selu, celu, mish, softsign, tanhshrink, logsigmoid, hardtanh, hardsigmoid, hardswish, hardshrink, softshrink, threshold, prelu, swish, glu, activation
+          expected: one of linear, add, sub, mul, div, concat, bilinear, maxout, layer_norm, flatten, reshape, batch_norm, dropout, standardise, one_hot, relu, leaky_relu, elu, sigmoid, tanh, softplus, silu, gelu, softmax, log_softmax, softmin, relu6, selu, celu, mish, softsign, tanhshrink, logsigmoid, hardtanh, hardsigmoid, hardswish, hardshrink, softshrink, threshold, prelu, swish, glu, activation
           where:    s.yaml:5:5
           remedy:   did you mean 'relu'?
         """,
@@ -411,7 +411,7 @@ ERRORS = [
         NET + "optimizer: {sgd: 0.1, schedule: [{warm_up: 3}]}\n",
         """
         SpecError: there is no schedule 'warm_up'
-          expected: one of constant, step, multi_step, exponential, cosine, restarts, warmup, polynomial, one_cycle, or a formula of lr0, epoch and epochs
+          expected: one of constant, step, multi_step, exponential, cosine, restarts, warmup, polynomial, one_cycle, plateau, or a formula of lr0, epoch, epochs, step and steps
           where:    s.yaml:8:35
         """,
     ),
@@ -541,7 +541,7 @@ ERRORS = [
         NET + "train: {epoch: 3}\n",
         """
         SpecError: 'train' has no key 'epoch'
-          expected: one of epochs, batch_size, seed
+          expected: one of epochs, batch_size, seed, patience, checkpoint_every, accumulate
           where:    s.yaml:8:9
           remedy:   did you mean 'epochs'?
         """,
@@ -550,7 +550,7 @@ ERRORS = [
         NET + "optimizer: {adam: {rate: 1}}\n",
         """
         SpecError: optimizer 'adam' has no option 'rate'
-          expected: one of lr, beta1, beta2, eps, weight_decay, amsgrad, maximize
+          expected: one of lr, beta1, beta2, eps, weight_decay, amsgrad, maximize, clip_value, clip_norm, ema
           where:    s.yaml:8:20
         """,
     ),
@@ -558,7 +558,7 @@ ERRORS = [
         NET + "optimizer:\n  sgd: {lr: 1}\n  schedule: lr0*0.9**epok\n",
         """
         NameError: 'epok' is not known here
-          expected: one of epochs, lr0, epoch, pi
+          expected: one of epochs, lr0, epoch, step, steps, pi
           where:    s.yaml:10:22
           remedy:   did you mean 'epoch'?
         """,
@@ -700,8 +700,9 @@ ERRORS = [
     (
         NET + "data: {train: a.npz, target: y}\n",
         """
-        SpecError: 'data.target' is a column of a .csv file, and there is none
+        SpecError: 'data.target' is of a table's columns, and there is none
           found:    a.npz
+          expected: a .csv or .parquet file
           where:    s.yaml:8:22
         """,
     ),

@@ -21,7 +21,7 @@ from nablac.frontend.load import load_model, load_python
 from nablac.frontend.model import Model
 from nablac.frontend.python import NAMES
 from nablac.frontend.rules import OPTIMIZERS
-from nablac.frontend.update_rules import RULES
+from nablac.frontend.update_rules import AROUND, RULES
 from nablac.ir.check import check
 from nablac.ir.functions import ELEMENTARY
 from nablac.ir.interpret import interpret
@@ -163,7 +163,8 @@ def test_every_optimizer_is_a_function_of_its_options() -> None:
         rule = getattr(nc, name)(lr=0.25)
         assert rule.make("float64").lr == Rational(1, 4) and rule == make(0.25)
         row = RULES[rule.name]
-        assert [*signature(make).parameters] == [*(option.name for option in row.options), "schedule"]
+        around = [option.name for option in AROUND]
+        assert [*signature(make).parameters] == [*(option.name for option in row.options), "schedule", *around]
     assert [OPTIMIZERS[name](0.1).name for name in ("RMSprop", "HeavyBall")] == ["rmsprop", "heavy_ball"]
     with pytest.raises(NablacError, match="'adam' takes 7 options"):
         nc.Adam(*range(9))

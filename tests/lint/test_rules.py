@@ -351,3 +351,20 @@ def test_the_order_is_the_same_every_time() -> None:
     first, second = (lint(compile_model(model_of_spec(body, "small.yaml"))) for _ in range(2))
     assert first == second
     assert [f.rule for f in first] == ["domain", "domain", "domain", "kink"]
+
+
+def test_frozen_parameters_need_not_reach_the_loss() -> None:
+    spec = """
+model: net
+inputs: {x: "real[n, 4]", y: "label[n, 3]"}
+params: {shift: "real[3] ~ normal(0, 1)"}
+network: [batch_norm, {linear: 3}]
+equations: ["shifted[i, k] = linear_1[i, k] + shift[k]"]
+FREEZE
+loss: {cross_entropy: [linear_1, y]}
+outputs: [shifted]
+"""
+    told = [f.subject for f in lint(compile_model(model_of_spec(spec.replace("FREEZE", ""))))]
+    only = "only outputs or metrics read it, so it is never learned"
+    assert told == [f"parameter 'shift' does not reach the loss: {only}"]
+    assert lint(compile_model(model_of_spec(spec.replace("FREEZE", "freeze: shift")))) == ()

@@ -9,7 +9,7 @@ from nablac.ir.equation import Program
 from nablac.ir.interpret import COMPLEX128, interpret
 from nablac.ir.tensor import Role
 from nablac.passes.differentiate import forward, reverse
-from nablac.pipeline import forward_program, gradient_program
+from nablac.pipeline import gradient_program, loss_program
 from tests.random_programs import random_program
 
 SEEDS = range(40)
@@ -27,7 +27,7 @@ def check_program(seed: int) -> None:
     wrt = [t.name for t in program.having(Role.PARAM)]
     rng = np.random.default_rng(seed)
     expected = interpret(program, values)["loss"]
-    for record in forward_program(program, ("loss",)):
+    for record in loss_program(program, ("loss",)):
         np.testing.assert_allclose(interpret(record.program, values)["loss"], expected, rtol=1e-10, err_msg=record.name)
     records, derived = gradient_program(program, "loss", wrt)
     names = derived.names

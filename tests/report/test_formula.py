@@ -11,6 +11,7 @@ from nablac.ir.declare import parse_declaration
 from nablac.ir.equation import Program
 from nablac.ir.interpret import interpret
 from nablac.ir.parse import parse_equations
+from nablac.ir.random import counters
 from nablac.ir.tensor import Kind, Role, Tensor
 from nablac.report.formulas.formula import expression_form, index_form, right_side
 from nablac.report.formulas.notation import Notation
@@ -40,7 +41,7 @@ def read_back(text: str) -> str:
     text = re.sub(r"(?<![<>!=]) = ", " == ", text)
     while "{" in text:
         text = re.sub(r"\{([^{}]*)\}", _choice, text)
-    return text
+    return re.sub(r"uniform_(\w+)\(", r"uniform(\1.draw, ", text)  # a stream is told by the name of what draws
 
 
 def _choice(match: re.Match[str]) -> str:
@@ -68,9 +69,10 @@ def check_reading_back(program: Program, values: dict[str, np.ndarray]) -> None:
         line = f"out{'[' + ','.join(map(str, indices)) + ']' if indices else ''} = {text}"
         line += "".join(f" for {i} in {equation.ranges[i]}" for i in indices)
         parsed = parse_equations([line], tensors)
+        declared = (*tensors.values(), *counters(parsed.equations), *parsed.tensors)
         found = interpret(
-            Program("one", (*tensors.values(), *parsed.tensors), parsed.equations, ("out",), "float64"),
-            {names[n]: a for n, a in arrays.items()},
+            Program("one", declared, parsed.equations, ("out",), "float64"),
+            {**values, **{names[n]: a for n, a in arrays.items()}},
         )["out"]
         if equation.reduction is not None:
             axes = tuple(range(len(equation.indices), len(indices)))

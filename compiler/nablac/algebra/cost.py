@@ -79,6 +79,9 @@ class _Count:
             return sum(map(self.of, node.args))
         if node in self.seen:
             return 0
+        if isinstance(node, f.Random):  # some forty operations on integers
+            self.seen.add(node)
+            return self.transcendental
         if node.is_Pow and node.base is not sympy.E:
             return self.power(*node.args)
         self.seen.add(node)

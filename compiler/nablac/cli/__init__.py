@@ -7,8 +7,12 @@ import click
 from nablac import __version__
 from nablac.cli.check import check
 from nablac.cli.compile import compile_
+from nablac.cli.export import export
+from nablac.cli.import_torch import import_torch
 from nablac.cli.inspect import inspect
+from nablac.cli.lr_range import lr_range
 from nablac.cli.schema import schema
+from nablac.cli.sweep import sweep
 from nablac.cli.train import train
 
 
@@ -26,8 +30,12 @@ def main() -> None:
       nablac compile examples/digits.yaml -o digits.py         write the module
       nablac inspect examples/digits.yaml --wrt linear_1.W     the derived formulas
       nablac check   examples/digits.yaml                      verify every gradient numerically
+      nablac lr-range examples/digits.yaml                     try learning rates
+      nablac sweep   examples/digits.yaml --set lr=1e-3,1e-2   train under many settings, and compare
+      nablac export  examples/digits.yaml --params runs/digits --to digits.onnx    for other tools
+      nablac import-torch mymodel.py:mlp -o mlp.yaml           a model of PyTorch's as a spec
     """
 
 
-for command in (compile_, train, check, inspect, schema):
+for command in (compile_, train, lr_range, check, inspect, schema, sweep, export, import_torch):
     main.add_command(command)

@@ -1,8 +1,8 @@
 """emit/entries: which functions a module's entries are: their arguments, their lines, their results.
 
 Signatures: ``_predict(params, inputs..., outputs..., work, iwork)``, ``_evaluate(params, inputs..., values, work,
-iwork)``, ``_gradient(params, inputs..., grad, work, iwork) -> loss`` and ``_update(params, grad, state, lr, t)``;
-``_forward(params, inputs..., work) -> arrays`` where the first three begin alike.
+iwork)``, ``_gradient(params, inputs..., [seed, step, row,] grad, work, iwork) -> loss`` and ``_update(params, grad,
+state, lr, t)``; ``_forward(params, inputs..., work) -> arrays`` where the first three begin alike.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sympy
 from sympy import Expr, Integer, Mul, S
 
 from nablac.emit.kernels import call_lines, folded
-from nablac.emit.naming import NameSpace
+from nablac.emit.naming import NameSpace, stem
 from nablac.emit.nests import indented, listed
 from nablac.emit.printer import Printer
 from nablac.emit.programs import Programs
@@ -55,14 +55,18 @@ def entry(name: str, program: Program, programs: Programs, w: EntryWriter, forwa
     inputs = tuple(t.name for t in program.having(Role.INPUT) if t.name in read)
     outputs = program.results if name == "predict" else ()
     w.take_extents()
+    counters = program.having(Role.COUNTER)
     for word in inputs:
         w.names[word] = w.space.take(word)
+    for tensor in counters:
+        w.names[tensor.name] = w.space.take(stem(tensor.name))
     given = {o: w.space.take(o if w.schedule.buffers[o].shape else f"{o}_out") for o in outputs}
     w.names |= {o: text for o, text in given.items() if w.schedule.buffers[o].shape}
     w.names |= {r: f"values[{at}]" for at, r in enumerate(_measured(programs)) if name == "evaluate" and w.returned(r)}
     tail = {"predict": tuple(given.values()), "evaluate": ("values",), "gradient": ("grad",)}.get(name, ())
     has_params = bool(program.having(Role.PARAM))
-    arguments = (*(("params",) if has_params else ()), *(w.names[i] for i in inputs), *tail, "work", "iwork")
+    arguments: tuple[str, ...] = (*(("params",) if has_params else ()), *(w.names[i] for i in inputs))
+    arguments += (*(w.names[t.name] for t in counters), *tail, "work", "iwork")
     touched = w.touched
     w.names |= {b: w.space.take(b) for b in (forward.returns if forward else ()) if b in touched}
     _bind_all(name, program, programs, w)
@@ -115,10 +119,16 @@ def _measured(programs: Programs) -> tuple[str, ...]:
 
 def _clear_missing(program: Program, programs: Programs, w: EntryWriter) -> None:
     zero = Printer(program.dtype).number(S.Zero) if program.dtype == "float32" else "0.0"
-    for t in program.having(Role.PARAM):
-        if programs.gradient_of(t.name) not in program.results:
-            start = w.offsets[t.name]
+    parameters = program.having(Role.PARAM)
+    missing = [t for t in parameters if programs.gradient_of(t.name) not in program.results]
+    for t in missing:
+        start = w.offsets[t.name]
+        if not t.frozen:
             w.lines.append(f"grad[{w.sum(start)}:{w.sum(start + Mul(*t.shape))}] = {zero}  # {t.name} has no effect")
+    frozen = [t for t in missing if t.frozen]  # they lie at the end
+    if frozen:
+        names = ", ".join(t.name for t in frozen)
+        w.lines.append(f"grad[{w.sum(w.offsets[frozen[0].name])}:] = {zero}  # frozen: {names}"[:116])
 
 
 def _results(name: str, program: Program, programs: Programs, w: EntryWriter, given: Mapping[str, str]) -> list[str]:

@@ -120,10 +120,12 @@ def _multiply(typing, a, b, c, scale):
     return types.void(a, b, c, c.dtype), emit
 
 
-@kernel
 def _gemm(a, b, c, scale=_ONE):
     """c = scale*(a @ b); a and b are contiguous, or one of them is the transpose (.T) of what is."""
     _multiply(a, b, c, scale)
+
+
+_gemm = kernel(_gemm, inlined=False)  # its bits are those of its vectors, wherever it is
 '''
 
 

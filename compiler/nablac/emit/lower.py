@@ -1,7 +1,7 @@
 """emit/lower: a Model, its programs and its native code -> the finished strings of the module's templates.
 
 What the module says outside its kernels is decided here (tables: ``emit/tables``; the header: ``emit/header``; NumPy:
-``emit/numpy_module``), so that the templates hold shape alone.
+``emit/numpy_module``; training: ``emit/trainer`` and ``emit/rates``), so that the templates hold shape alone.
 """
 
 from __future__ import annotations
@@ -14,38 +14,35 @@ from collections.abc import Mapping, Sequence
 
 from nablac.emit import header, tables
 from nablac.emit.code import Code, Function
+from nablac.emit.estimator import estimator_view
+from nablac.emit.modes import modes
 from nablac.emit.numpy_module import numpy_module
+from nablac.emit.rates import rates
+from nablac.emit.trainer import trainer, training_options
 from nablac.emit.view import ModelView
 from nablac.errors import CompileError
 from nablac.frontend.model import Model
 from nablac.ir.equation import Program
-from nablac.ir.tensor import Role, Tensor
-from nablac.ir.text import print_expression
+from nablac.ir.tensor import Role
+from nablac.plan.rows import can_be_run_by_rows
 
 RESERVED = frozenset(
     {
         "params", "state", "order", "batch_size", "steps", "lr", "step", "epochs", "seed", "validation", "out",
-        "resume", "progress", "inputs",
+        "resume", "start", "progress", "callbacks", "patience", "checkpoint_every", "mpi", "inputs",
     }
 )  # fmt: skip
 """Names of arguments of the module's functions: no input may be called so."""
 
-FIT = ("validation=None", "out=None", "resume=False", "progress=True", "**inputs")
-"""What fit takes beside the options of the training."""
-
-LOCAL = frozenset(
-    {
-        "grad", "work", "iwork", "losses", "rows", "row", "size", "i", "j", "k", "j1", "j2", "j3", "j4", "j5", "j6",
-        "math", "range", "min",
-    }
-)  # fmt: skip
-"""Names that the native loop over steps has of its own."""
-
 OWN = frozenset(
     {
-        "_arena", "_convert", "_draw", "_epoch", "_forward_numpy", "_info", "_number", "_prepared",
-        "_private_cache", "_random", "_read", "_read_csv", "_read_idx", "_selfcheck", "_split", "_take",
-        "_told", "_train", "_train_steps", "_use", "_write", "_write_csv",
+        "_arena", "_begin", "_cell", "_check_rows", "_columns", "_convert", "_direction", "_draw",
+        "_drawn", "_drops", "_epoch", "_fitted_numpy", "_folder", "_forward_numpy", "_info", "_inputs", "_loaded",
+        "_lowest", "_mapped", "_number", "_orthogonal", "_pieces", "_prepared", "_private_cache", "_random",
+        "_read", "_read_csv", "_read_idx", "_record", "_score", "_searched", "_selfcheck", "_split",
+        "_started", "_take",
+        "_told",
+        "_train", "_train_steps", "_training_numpy", "_truncated_normal", "_use", "_write", "_write_csv",
     }
 )  # fmt: skip
 """The templates' own private functions: a kernel of the same name gets another."""
@@ -66,11 +63,15 @@ def lower(
     rows = [name for name in batched_inputs(model.program) if name in reads["forward"]]
     gathered = tuple(name for name in rows if name in reads["gradient"])
     batched = (*gathered, *(name for name in rows if name not in gathered)) if gathered else ()
+    mode = modes(model, programs, batched, code.numbers)
+    reads |= mode.reads
     size = tables.size(parameters)
-    turn = "epoch" if batched else "step"
     options = training_options(model, batched)
-    named = {name: f"{name}_in" if name in LOCAL else name for name in reads["gradient"]}
+    by_rows = tuple(e for e in ("predict", "evaluate") if batched and can_be_run_by_rows(programs[e], batched))
+    if not all(programs["predict"].declared[name].shape for name in model.outputs):  # a mean cannot be put together
+        by_rows = tuple(e for e in by_rows if e != "predict")
     dtype = model.program.dtype
+    rate = rates(model.optimizer, "epoch" if batched else "step")
     return ModelView(
         layout="batched" if batched else "whole",
         version=version,
@@ -88,39 +89,34 @@ def lower(
         parameters=tables.shapes(parameters, dtype),
         initial=tables.initial(parameters),
         size=str(size),
-        state_size=str(len(model.optimizer.state) * size + 1),
+        state_size=str(len(model.optimizer.state) * int(mode.fields["trained"] or size) + 1),
         batched=tables.literal(batched),
+        pieces=tables.literal(by_rows),
         reads=tables.mapping(reads),
         labels=tables.literal({t.name: int(str(t.bound)) for t in inputs if t.bound is not None}),
         metrics=tables.literal(tuple(shown for shown, _ in model.metrics)),
-        training=tables.literal(options),
         target=tables.literal(model.data.target) if model.data else "None",
         preparation=tables.preparation(model),
         kernels=_kernels(code),
-        numpy_functions=numpy_text,
+        numpy_functions=_without_repeats(numpy_text, mode.functions),
         products=code.products,
-        train_arguments=_train_arguments(list(named.values()), [named[name] for name in gathered]),
-        gather=_gather([(named[name], model.program.declared[name]) for name in gathered]),
-        gathered=tables.literal(gathered),
-        gradient_arguments="".join(f"{named[n]}_batch[:size], " if n in gathered else f"{named[n]}, " for n in named),
-        fit_arguments=_folded("fit", ["*", *(f"{name}={value!r}" for name, value in options.items()), *FIT]),
-        batch="batch_size" if batched else "1",
-        part="order=part, batch_size=batch" if batched else "steps=len(part)",
-        batch_size=str(model.training.batch_size),
-        turn=turn,
-        turns=f"{turn}s",
+        **trainer(model, programs["gradient"], batched, reads["gradient"], mode.fields["random"]),
         lr=repr(float(model.optimizer.lr)),
-        schedule=_schedule(model),
+        rate_arguments=rate.arguments,
+        rate_about=rate.about,
+        rate_lines=rate.lines,
+        rate_given=rate.given,
+        measured="averaged(params, state)" if model.optimizer.ema else "params",
+        plateau="yes" if rate.plateau else "",
+        ema=repr(float(model.optimizer.ema)) if model.optimizer.ema else "",
+        search="yes" if model.optimizer.search else "",
         loss_name=model.loss,
+        **mode.fields,
+        estimator=estimator_view(model, programs["predict"], batched, options) if model.module.estimator else None,
+        maps="yes" if model.module.maps and batched else "",
+        tables="yes" if model.module.tables else "",
+        columns=tables.columns(model),
     )
-
-
-def training_options(model: Model, batched: Sequence[str]) -> dict[str, int | float]:
-    """The trainer's options and their defaults: what ``fit`` and the ``train`` command take."""
-    training = model.training
-    options: dict[str, int | float] = {"epochs" if batched else "steps": training.epochs}
-    options |= {"batch_size": training.batch_size} if batched else {}
-    return options | {"seed": training.seed, "lr": float(model.optimizer.lr)}
 
 
 def _check(model: Model) -> None:
@@ -187,63 +183,6 @@ def _function(function: Function) -> str:
     return "\n".join(part for part in (function.comment, function.text) if part)
 
 
-def _train_arguments(reads: Sequence[str], gathered: Sequence[str]) -> str:
-    order = ["order", "rows"] if gathered else []
-    batches = [f"{name}_batch" for name in gathered]
-    names = ["params", "state", *reads, *order, "lr", "step", *batches, "grad", "work", "iwork", "losses"]
-    return _folded("_train_steps", names)
-
-
-def _folded(name: str, arguments: Sequence[str]) -> str:
-    """Arguments of a definition, over several lines if one does not hold them."""
-    line = ", ".join(arguments)
-    if len(f"def {name}({line}):") <= 120:
-        return line
-    return "\n    " + "\n    ".join(textwrap.wrap(f"{line},", 112)) + "\n"
-
-
-def _gather(tensors: Sequence[tuple[str, Tensor]]) -> str:
-    """The statements that copy one row of each input into its batch, inside the loop over rows."""
-    lines: list[str] = []
-    for name, tensor in tensors:
-        letters = [f"j{axis}" if axis else "j" for axis in range(len(tensor.shape) - 1)]
-        margin = " " * 12
-        for axis, letter in enumerate(letters, 1):
-            lines.append(f"{margin}for {letter} in range({name}.shape[{axis}]):")
-            margin += "    "
-        tail = "".join(f", {letter}" for letter in letters)
-        lines.append(f"{margin}{name}_batch[i{tail}] = {name}[row{tail}]")
-    return "\n".join(lines)
-
-
-# --- the learning rate ------------------------------------------------------------------------------------------------
-
-
-def _schedule(model: Model) -> str:
-    """The learning rate of an epoch as a Python expression of epoch and lr."""
-    tree = ast.parse(print_expression(model.optimizer.schedule), mode="eval")
-    return ast.unparse(_Python().visit(tree))
-
-
-class _Python(ast.NodeTransformer):
-    """Equation text, whose grammar is Python's, with its functions as Python has them."""
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - named by ast
-        """The schedule's variables as the trainer calls them, and the number pi."""
-        if node.id == "pi":
-            return ast.Attribute(ast.Name("math"), "pi")
-        return ast.Name({"lr0": "lr"}.get(node.id, node.id))
-
-    def visit_Call(self, node: ast.Call) -> ast.expr:  # noqa: N802 - named by ast
-        """Calls: where becomes a choice, the rest comes from Python or its math module."""
-        name = node.func.id if isinstance(node.func, ast.Name) else ""
-        arguments = [self.visit(argument) for argument in node.args]
-        if name == "where":
-            return ast.IfExp(*arguments)
-        if name in ("max", "min", "abs"):
-            return ast.Call(ast.Name(name), arguments, [])
-        if name in ("floor", "exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "expm1", "log1p"):
-            return ast.Call(ast.Attribute(ast.Name("math"), name), arguments, [])
-        raise CompileError(
-            f"a schedule cannot use '{name}'", expected="floor, where, max, min, exp, log, sqrt, cos, ..."
-        )
+def _without_repeats(text: str, more: Sequence[str]) -> str:
+    """Functions' texts one after another, a helper that several bring once."""
+    return "\n\n\n".join(dict.fromkeys("\n\n\n".join([text, *more]).split("\n\n\n")))

@@ -53,9 +53,9 @@ def native_programs(compiled: Compiled) -> Programs:
         predict=programs["predict"],
         evaluate=programs["evaluate"],
         gradient=programs["gradient"],
-        update=programs["update"],
+        update=None if model.optimizer.search else programs["update"],
         loss=model.loss,
         metrics=tuple(tensor for _, tensor in model.metrics),
         updates=model.optimizer.updates,
-        gradients=compiled.gradients,
+        gradients={**compiled.gradients, **dict(model.statistics)},
     )

@@ -21,6 +21,7 @@ from nablac.errors import InternalError
 from nablac.ir import functions as f
 from nablac.ir.equation import Program
 from nablac.ir.functions import Access, Delta, IntAccess, Where
+from nablac.ir.random import stream_number
 
 ATOM, POWER, UNARY, PRODUCT, SUM, BITS, COMPARE = 9, 8, 7, 6, 5, 4, 3
 
@@ -117,6 +118,10 @@ class Expressions:
             return Text(self._access(e, layout))
         if isinstance(e, Symbol):
             return self._symbol(e, layout, f", dtype={self.dtype}")
+        if isinstance(e, f.Random):
+            number, seed, step = (self.integer(a, layout).text for a in e.args[1:])
+            self.helpers.add("_np_uniform")
+            return Text(f"_np_uniform({seed}, {step}, {stream_number(e.stream):#010x}, {number}, {self.dtype})")
         if isinstance(e, Delta):
             first, second = (self.integer(a, layout) for a in e.args)
             with_guard = f"({first.inside(SUM)} == {second.inside(SUM)})"

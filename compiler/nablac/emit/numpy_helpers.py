@@ -56,6 +56,17 @@ def _np_erf(x):
 
     return np.vectorize(erf, otypes=[np.float64])(x).astype(x.dtype)'''
 
+UNIFORM = '''\
+def _np_uniform(seed, step, stream, number, dtype):
+    """Evenly from [0, 1), a function of its arguments alone: Philox2x32-10 (Salmon et al., SC 2011)."""
+    low, mask, seed = np.uint64(32), np.uint64(0xFFFFFFFF), np.uint64(seed)
+    key = (seed ^ (seed >> low) ^ np.uint64(stream)) & mask
+    one, two = np.asarray(number).astype(np.uint64) & mask, np.uint64(step) & mask
+    for _ in range(10):
+        product = np.uint64(0xD256D193) * one
+        one, two, key = (product >> low) ^ key ^ two, product & mask, (key + np.uint64(0x9E3779B9)) & mask
+    return dtype(one >> np.uint64(8)) * dtype(2**-24)'''
+
 HELPERS: dict[str, str] = {
     "_np_sigmoid": SIGMOID,
     "_np_softplus": SOFTPLUS,
@@ -63,5 +74,6 @@ HELPERS: dict[str, str] = {
     "_np_log1mexp": LOG1MEXP,
     "_np_exprel": EXPREL,
     "_np_erf": ERF,
+    "_np_uniform": UNIFORM,
 }
 """Every helper by its name, in the order in which they are written."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from nablac.emit.numpy_printer import NumpyText, needed, numpy_function
 from nablac.errors import InternalError
 from nablac.ir.equation import Program
+from nablac.ir.tensor import Role
 
 TABLE = "t"
 DOC = '"""Every tensor by name, computed in NumPy; without the last arguments, those that the outputs need."""'
@@ -47,3 +48,20 @@ def _body(whole: NumpyText, part: NumpyText | None) -> tuple[list[str], str]:
     body = [*part.extents, *part.statements, f"if {extra[0]} is None:", f"    return {TABLE}"]
     body += [line for line in whole.extents if line.split()[0] not in known]
     return [*body, *whole.statements[count:]], ", ".join([*part.arguments, *(f"{name}=None" for name in extra)])
+
+
+def numpy_table(
+    name: str, program: Program, doc: str, comments: Sequence[str] = ()
+) -> tuple[tuple[str, ...], str]:
+    """``_NAME_numpy``, which gives every tensor of a program by name: the inputs that it takes, and its text.
+
+    ``comments`` stand above its statements.
+    """
+    whole = numpy_function(program, [e.target for e in program.equations], TABLE)
+    margin = "        " if whole.quiet else "    "
+    head = [f"def _{name}_numpy({', '.join(whole.arguments)}):", f'    """{doc}"""', f"    {TABLE} = {{}}"]
+    head += ['    with np.errstate(all="ignore"):'] if whole.quiet else []
+    lines = [f"{margin}{line}" for line in (*comments, *whole.extents, *whole.statements)]
+    counters = {t.name for t in program.having(Role.COUNTER)}
+    inputs = tuple(name for name in whole.inputs if name not in counters)
+    return inputs, "\n\n\n".join([*whole.helpers, "\n".join([*head, *lines, f"    return {TABLE}"])])

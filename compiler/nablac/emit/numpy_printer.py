@@ -54,8 +54,9 @@ class NumpyText:
 def numpy_function(program: Program, outputs: Sequence[str], table: str = "") -> NumpyText:
     """The statements that compute the outputs from ``p`` and the inputs: names of their own, or entries of a table."""
     equations = needed(program, outputs)
-    read = {name for e in equations for name in e.sources}
-    given = program.having(Role.INPUT)
+    read = {access.tensor for e in equations for access in e.reads}
+    read |= {t.name for t in program.having(Role.COUNTER)}  # all of them or none
+    given = (*program.having(Role.INPUT), *program.having(Role.COUNTER))
     extents = sorted({s for t in program.tensors for n in t.shape for s in n.free_symbols}, key=str)
     targets = [] if table else [e.target for e in equations]
     words = _local_names([t.name for t in given] + targets + [f"extent {s}" for s in extents], table)

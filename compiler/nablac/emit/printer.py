@@ -25,7 +25,8 @@ from sympy.logic.boolalg import And, Boolean, BooleanFalse, BooleanTrue, Not, Or
 
 from nablac.errors import InternalError
 from nablac.ir import functions as f
-from nablac.ir.functions import Access, Delta, IntAccess, Where
+from nablac.ir.functions import Access, Delta, IntAccess, Random, Where
+from nablac.ir.random import stream_number
 from nablac.ir.text import fraction_in_order, terms_in_order
 from nablac.plan.loops import Number
 
@@ -158,6 +159,8 @@ class Printer:
             return Text(f"real({text.text})") if cast else text
         if isinstance(e, Symbol):
             return self._cast(self.symbols(e), ATOM)
+        if isinstance(e, Random):
+            return self._random(e)
         if isinstance(e, Where):
             return self._choice(e.args[0], self._real(e.args[1]), self._real(e.args[2]))
         if isinstance(e, Delta):
@@ -223,6 +226,12 @@ class Printer:
     def _call(self, name: str, *arguments: Expr) -> Text:
         self.used.add(name)
         return Text(f"{name}({', '.join(self._real(a).text for a in arguments)})")
+
+    def _random(self, e: Random) -> Text:
+        number, seed, step = (self._integer(a).text for a in e.args[1:])
+        self.used.add("_uniform")
+        drawn = f"_uniform({seed}, {step}, {stream_number(e.stream):#010x}, {number})"
+        return Text(f"np.float64({drawn})" if self.wide else drawn)
 
     # --- choices and conditions --------------------------------------------------------------------------------------
 

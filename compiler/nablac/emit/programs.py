@@ -20,7 +20,8 @@ class Programs:
     metrics: tuple[str, ...] = ()
     updates: tuple[tuple[str, str], ...] = ()
     gradients: Mapping[str, str] = field(default_factory=dict)
-    """Parameter -> the result that holds its gradient (``d_<parameter>`` where it is not named)."""
+    """Parameter -> the result that holds its gradient (``d_<parameter>`` where it is not named), or the next value of a
+    frozen one that follows the data."""
 
     def items(self) -> tuple[tuple[str, Program], ...]:
         """The programs there are, in the order in which equations are numbered."""

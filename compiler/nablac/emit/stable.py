@@ -59,6 +59,17 @@ def _log1mexp(x):
     """log(1 - exp(-x)) for x > 0."""
     return log(-expm1(-x)) if x < {log2} else log1p(-exp(-x))
 ''',
+    "_uniform": '''
+def _uniform(seed, step, stream, number):
+    """Evenly from [0, 1), a function of its arguments alone: Philox2x32-10 (Salmon et al., SC 2011)."""
+    low, mask, seed = np.uint64(32), np.uint64(0xFFFFFFFF), np.uint64(seed)
+    key = (seed ^ (seed >> low) ^ np.uint64(stream)) & mask
+    one, two = np.uint64(number) & mask, np.uint64(step) & mask
+    for _ in range(10):
+        product = np.uint64(0xD256D193)*one
+        one, two, key = (product >> low) ^ key ^ two, product & mask, (key + np.uint64(0x9E3779B9)) & mask
+    return {uniform}
+''',
 }
 """Name -> text."""
 
@@ -100,7 +111,9 @@ def helper_text(name: str, number: Callable[[object], str], dtype: str = "float6
     """
     text = TEXTS[name] if name in TEXTS else _exprel(int(name.removeprefix("_exprel")))
     values: dict[str, object] = {"log2": sympy.log(2), "large": Integer(700 if dtype == "float64" else 80)}
-    return re.sub(r"\{([^}]+)\}", lambda m: number(values.get(m[1]) or Rational(m[1])), text.strip("\n"))
+    scaled = f"real(np.int32(one >> np.uint64(8)))*{number(Rational(1, 2**24))}"
+    text = text.strip("\n").replace("{uniform}", scaled)
+    return re.sub(r"\{([^}]+)\}", lambda m: number(values.get(m[1]) or Rational(m[1])), text)
 
 
 def needed(text: str) -> tuple[str, ...]:

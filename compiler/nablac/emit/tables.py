@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
@@ -21,7 +22,7 @@ def literal(value: Any) -> str:
     '{"x": (("n", 4), "float32")}'
     """
     if isinstance(value, str):
-        return '"' + repr(f"'{value}")[2:-1].replace('"', '\\"') + '"'
+        return f'"{"".join(map(_escaped, value))}"'
     if isinstance(value, tuple):
         inside = ", ".join(map(literal, value))
         return f"({inside},)" if len(value) == 1 else f"({inside})"
@@ -30,6 +31,13 @@ def literal(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{literal(k)}: {literal(v)}" for k, v in value.items()) + "}"
     return repr(value)
+
+
+def _escaped(character: str) -> str:
+    """A character as it stands between double quotes."""
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 def mapping(value: Mapping[str, Any]) -> str:
@@ -75,3 +83,19 @@ def initial(parameters: Sequence[Tensor]) -> str:
 def preparation(model: Model) -> str:
     """Input -> (factor, offset)."""
     return literal(dict(model.data.prepare) if model.data else {})
+
+
+def columns(model: Model) -> str:
+    """What is known of the columns of tables, a statement a line; nothing where the model says nothing of them."""
+    data = model.data
+    if not data or not (data.columns or data.one_hot or data.index or data.missing or data.images):
+        return ""
+    tables = {
+        "COLUMNS": mapping(data.columns),
+        "CATEGORIES": mapping({**data.one_hot, **data.index}),
+        "ONE_HOT": literal(tuple(data.one_hot)),
+        "FILL": literal(dict(data.missing)),
+    }
+    if data.images:
+        tables["IMAGES"] = literal({key: value for key, value in asdict(data.images).items() if value is not None})
+    return "\n".join(f"{name} = {text}" for name, text in tables.items())

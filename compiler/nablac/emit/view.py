@@ -6,6 +6,22 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class EstimatorView:
+    """What scikit-learn's estimator of a model is made of."""
+
+    kind: str
+    base: str
+    settings: str
+    given: str
+    table: str
+    target: str
+    weight: str
+    columns: str
+    output: str
+    scores: str
+
+
+@dataclass(frozen=True)
 class ModelView:
     """A module's text in pieces; the templates hold the rest.  ``layout`` names the outermost template.
 
@@ -32,6 +48,7 @@ class ModelView:
     size: str
     state_size: str
     batched: str
+    pieces: str
     reads: str
     labels: str
     metrics: str
@@ -56,5 +73,31 @@ class ModelView:
     turn: str
     turns: str
     lr: str
-    schedule: str
+    rate_arguments: str
+    rate_about: str
+    rate_lines: str
+    rate_given: str
+    measured: str
     loss_name: str
+    # parameters that are not learned, and what is random
+    trained: str
+    followed: str
+    learned: str
+    started: str
+    fitted: str
+    least: str
+    random: str
+    checked: str
+    drawn: str
+    initialisers: str
+    # parts that are there only where they fit, and are wanted
+    estimator: EstimatorView | None
+    mpi: str
+    runs: str
+    maps: str
+    tables: str
+    columns: str
+    accumulate: str
+    plateau: str
+    ema: str
+    search: str

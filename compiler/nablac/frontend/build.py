@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sympy import Expr
+from sympy import Expr, Integer
 
 from nablac.errors import NameError_, Place, ShapeError, SpecError
 from nablac.frontend.definition import (
@@ -28,7 +28,8 @@ from nablac.frontend.definition import (
     shown,
     with_defaults,
 )
-from nablac.frontend.model import Data, Model, Optimizer, Training
+from nablac.frontend.frozen import Followed, check_tie, freeze, source_of, transposed
+from nablac.frontend.model import Data, Model, Module, Optimizer, Training
 from nablac.ir.closed import check_functions
 from nablac.ir.declare import (
     check_name,
@@ -41,6 +42,7 @@ from nablac.ir.declare import (
 from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import Access
 from nablac.ir.parse import ParsedEquations, parse_equations, parse_expression
+from nablac.ir.random import counters
 from nablac.ir.scope import Names
 from nablac.ir.syntax import FunctionText
 from nablac.ir.tensor import Kind, Role, Tensor
@@ -64,7 +66,7 @@ class Layer:
 
 MODULES = frozenset(
     {"numpy", "numba", "llvmlite", "scipy", "tqdm", "matplotlib", "PIL", "cycler", "kiwisolver", "contourpy", "yaml"}
-    | {"pyparsing", "packaging", "dateutil", "six", "nablac", *sys.stdlib_module_names}
+    | {"pyparsing", "packaging", "dateutil", "six", "sklearn", "mpi4py", "nablac", *sys.stdlib_module_names}
 )
 """Modules that a file of the same name beside it would hide from the generated module, run as a program."""
 
@@ -72,7 +74,9 @@ MODULES = frozenset(
 class Builder:
     """Tensors and equations so far."""
 
-    def __init__(self, name: str, dtype: str = "float32", where: Place | None = None) -> None:
+    def __init__(
+        self, name: str, dtype: str = "float32", where: Place | None = None, sizes: Mapping[str, int] | None = None
+    ) -> None:
         check_plain_name(name, where)
         if name.lower() in {module.lower() for module in MODULES}:
             raise NameError_(
@@ -86,8 +90,10 @@ class Builder:
         self.equations: list[Equation] = []
         self.layers: dict[str, Layer] = {}
         self.functions: dict[str, FunctionText] = {}
-        self.extents: set[str] = set()  # their names
+        self.sizes = {name: Integer(size) for name, size in (sizes or {}).items()}  # extents that are numbers by now
+        self.extents = set(self.sizes)  # their names
         self.size = 0  # how many numbers are learned
+        self.followed = Followed()
         self.aliases: dict[str, str] = {}  # what an output was called before it was named
         self._counts: dict[str, int] = {}
         self._fresh: dict[str, int] = {}  # below which numbers a name is taken
@@ -117,6 +123,14 @@ class Builder:
                 expected=f"at most {MAX_PARAMETERS:,}",
                 where=tensor.where,
             )
+
+    def declaration(self, name: str, line: Line, role: Role) -> Tensor:
+        """The tensor a declaration describes, its extents that have got a size being numbers."""
+        return parse_declaration(name, replace(line, text=filled(line.text, self.sizes)), role)
+
+    def sized(self, value: object) -> object:
+        """An option's value; the name of an extent that has got a size is that number."""
+        return int(self.sizes[value]) if isinstance(value, str) and value in self.sizes else value
 
     def _free(self, name: str, where: Place | None) -> None:
         check_name(name, where)
@@ -180,15 +194,25 @@ class Builder:
             self._own(name, request.where.get("name") or request.place)
         layer = self._layer(definition, actual, request, name)
         self.layers[name] = layer
-        return self._applied(layer, actual, name, request.place)
+        made = self._applied(layer, actual, name, request.place)
+        self.followed.layer(definition, layer.learned, made)
+        return made
+
+    def freeze(self, name: str, where: Place | None) -> None:
+        """Freeze a parameter or a layer: no gradient changes it."""
+        freeze(self.tensors, {n: layer.learned for n, layer in self.layers.items()}, name, where)
+
+    def follow(self, kind: str, name: str, target: str, where: Place | None) -> None:
+        """Let a parameter follow an equation's result: a statistic after each step, or fitted to the training rows."""
+        self.followed.add(kind, self.tensors, self.aliases.get(name, name), self.aliases.get(target, target), where)
+        self.tensors[name] = replace(self.tensors[name], frozen=True)
 
     def _layer(self, definition: Definition, actual: Sequence[Tensor], request: Request, name: str) -> Layer:
         subject = f"'{name}'"
         learned = dict(definition.learns)
         starts = {key: value for key, value in request.given.items() if key in learned}
-        options = with_defaults(
-            definition, {k: v for k, v in request.given.items() if k not in starts}, subject, request.where
-        )
+        given = {key: self.sized(value) for key, value in request.given.items() if key not in starts}
+        options = with_defaults(definition, given, subject, request.where)
         sizes = bind(definition, actual, subject, request.place)
         numbers: dict[str, Expr | Value] = {**options, **sizes}
         parameters = {}
@@ -201,12 +225,44 @@ class Builder:
                 text = start if isinstance(start, str) else f"constant({plain_number(start)})"
                 tensor = with_initialiser(tensor, parse_initialiser(tensor.name, text, where))
             parameters[formal] = tensor
+            if request.frozen or formal in definition.frozen:
+                parameters[formal] = replace(parameters[formal], frozen=True)
+        for formal, tie in request.tied.items():
+            parameters[formal] = self._tied(parameters, name, formal, tie, request)
         for tensor in parameters.values():
-            self.declare(tensor)
+            if tensor.name not in self.tensors:
+                self.declare(tensor)
         return Layer(name, definition, options, sizes, parameters)
+
+    def _tied(self, own: Mapping[str, Tensor], name: str, formal: str, tie: str, request: Request) -> Tensor:
+        """The tensor that stands for a layer's parameter: another one, or that with its axes reversed."""
+        where = request.where.get("tie") or request.where.get(formal) or request.place
+        if formal not in own or own[formal].frozen:
+            learned = [key for key, tensor in own.items() if not tensor.frozen]
+            raise SpecError(
+                f"'{name}' has no '{formal[:60]}' to tie",
+                expected="one of " + ", ".join(learned) if learned else "a layer that learns",
+                where=where,
+            )
+        source, is_reversed = source_of(tie)
+        tensor = self.tensor(source, where)
+        check_tie(own[formal], tensor, tie, where)
+        if is_reversed:
+            target = own[formal].name
+            line = Line(transposed(target, tensor), where or Place(self.name), exact=False)
+            self._add(parse_equations([line], {source: tensor}, taken=self.tensors, layer=name, sealed=True))
+            tensor = self.tensors[target]
+        return tensor
 
     def share(self, layer: Layer, inputs: Sequence[str], request: Request) -> str:
         """Apply a layer again, with the same weights."""
+        if layer.definition.frozen:
+            raise SpecError(
+                f"'{layer.name}' cannot be shared",
+                found="it keeps statistics of what it reads",
+                where=request.place,
+                remedy="give the other place a layer of its own",
+            )
         for option in request.given:
             raise SpecError(
                 f"'{layer.name}' is shared: it has its options already", found=option, where=request.where.get(option)
@@ -234,7 +290,9 @@ class Builder:
     def _applied(self, layer: Layer, actual: Sequence[Tensor], name: str, where: Place | None) -> str:
         definition = layer.definition
         formal = {**dict(zip((n for n, _ in definition.reads), actual, strict=True)), **layer.learned}
-        constants: dict[str, Expr] = {key: exact(value) for key, value in layer.options.items()}
+        own = self.sizes if definition.where is not None else {}  # the library's rows know no names of the user's
+        constants: dict[str, Expr] = {key: size for key, size in own.items() if key not in formal}
+        constants |= {key: exact(value) for key, value in layer.options.items()}
         constants |= {axis: size for axis, size in layer.sizes.items() if axis not in formal}
         return self._define(definition, formal, constants, name, where)
 
@@ -303,9 +361,8 @@ class Builder:
             names.setdefault(target, self.fresh(target) if numbered else target)
             return names[target]
 
-        parsed = parse_equations(
-            lines, declared, self.functions, rename=rename, taken={*self.tensors, *self.layers}
-        )
+        taken = {*self.tensors, *self.layers}
+        parsed = parse_equations(lines, declared, self.functions, constants=self.sizes, rename=rename, taken=taken)
         for name in names.values():
             self._own(name, next(t.where for t in parsed.tensors if t.name == name))
         self.functions.update({} if numbered else parsed.functions)
@@ -323,7 +380,7 @@ class Builder:
                     where=function.line.where,
                     remedy="give one of them another name",
                 )
-        check_functions(Names(self.known(), functions=functions))
+        check_functions(Names(self.known(), self.sizes, functions))
 
     def known(self) -> dict[str, Tensor]:
         """Every tensor, by all its names."""
@@ -332,7 +389,8 @@ class Builder:
     def expression(self, line: Line, target: str) -> str:
         """Add a bare expression as the equation of a scalar."""
         name = self.fresh(target)
-        self._add(parse_expression(line, name, self.known(), self.functions, taken={*self.tensors, *self.layers}))
+        taken = {*self.tensors, *self.layers}
+        self._add(parse_expression(line, name, self.known(), self.functions, constants=self.sizes, taken=taken))
         return name
 
     def rename(self, old: str, new: str, where: Place | None) -> None:
@@ -347,6 +405,7 @@ class Builder:
         if layer is not None and not layer.learned:
             self.layers[new] = replace(self.layers.pop(old), name=new)
         self.equations = [_renamed(e, names) for e in self.equations]
+        self.followed.rename(names)
         self.aliases = {alias: names.get(name, name) for alias, name in self.aliases.items()} | {old: new}
 
     def output(self, shown_name: str, tensor: str, kept: Iterable[str], where: Place | None) -> str:
@@ -373,12 +432,15 @@ class Builder:
         training: Training | None = None,
         data: Data | None = None,
         title: str = "",
+        module: Module | None = None,
     ) -> Model:
         """The model, if it is whole: a scalar loss, scalar metrics, computed outputs, everything declared read."""
         self._check_functions(self.functions)
+        metrics = [(s, t if self.tensors[t].role is Role.RESULT else self._copied(s, t)) for s, t in metrics]
         for what, name in (("the loss", loss), *((f"metric '{s}'", t) for s, t in metrics)):
             self._check_scalar(what, name)
         self._check_results(loss, outputs, metrics)
+        self._check_trained()
         read = {name for equation in self.equations for name in equation.sources} | {loss, *outputs}
         for tensor in self.tensors.values():
             if tensor.role in (Role.INPUT, Role.PARAM) and tensor.name not in read:
@@ -387,9 +449,11 @@ class Builder:
                     where=tensor.where,
                     remedy="use it or leave it out",
                 )
+        followed = self.followed
         order = (Role.INPUT, Role.PARAM, Role.RESULT)
-        tensors = tuple(t for role in order for t in self.tensors.values() if t.role is role)
-        results = tuple(dict.fromkeys((loss, *outputs, *(tensor for _, tensor in metrics))))
+        tensors = tuple(t for role in order for t in self._in_order(role)) + counters(self.equations)
+        follows = (*followed.statistics.values(), *followed.fitted.values())
+        results = tuple(dict.fromkeys((loss, *outputs, *(tensor for _, tensor in metrics), *follows)))
         program = Program(self.name, tensors, tuple(self.equations), results, self.dtype)
         return Model(
             self.name,
@@ -401,7 +465,32 @@ class Builder:
             training or Training(),
             data,
             title,
+            module or Module(),
+            tuple(followed.statistics.items()),
+            tuple(followed.fitted.items()),
         )
+
+    def _copied(self, shown_name: str, tensor: str) -> str:
+        """A result that is a given number, such as a statistic that is measured as it is; others are refused later."""
+        if self.tensors[tensor].shape or self.tensors[tensor].kind is not Kind.REAL:
+            return tensor
+        return self.expression(Line(tensor, self.where or Place(self.name), exact=False), shown_name)
+
+    def _in_order(self, role: Role) -> list[Tensor]:
+        """The tensors of a role as declared; of the parameters first those trained, then those that follow a step."""
+        found = [t for t in self.tensors.values() if t.role is role]
+        return sorted(found, key=lambda t: t.frozen + (t.frozen and t.name not in self.followed.statistics))
+
+    def _check_trained(self) -> None:
+        """Refuse a model whose parameters are all frozen."""
+        parameters = [t for t in self.tensors.values() if t.role is Role.PARAM]
+        if parameters and all(t.frozen for t in parameters):
+            raise SpecError(
+                "nothing is trained",
+                found=f"frozen: {', '.join(t.name for t in parameters[:6])}",
+                expected="a parameter that is not frozen",
+                where=parameters[-1].where or self.where,
+            )
 
     def _check_results(self, loss: str, outputs: Sequence[str], metrics: Sequence[tuple[str, str]]) -> None:
         """Refuse results that would hide one another, and outputs that nothing computes."""

@@ -26,7 +26,8 @@ Value = int | float | str | bool
 class Option:
     """A number a user may choose.  One without a default must be given; ``low`` and ``high`` bound it.
 
-    With ``above`` it is larger than ``low``, and not equal to it; ``below`` names an option that it is less than.
+    With ``above`` it is larger than ``low``, and not equal to it, with ``short`` less than ``high``; ``below`` names an
+    option that it is less than.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Option:
     help: str = ""
     above: bool = False
     below: str | None = None
+    short: bool = False
 
     def check(self, value: object, subject: str, where: Place | None) -> Value:
         """The value, a NumPy number as Python's own, if it is one the option can take."""
@@ -46,7 +48,7 @@ class Option:
         else:
             good = (self.kind is not int or isinstance(number, int)) and abs(number) < 1e300
             good = good and (self.low is None or number > self.low or (number == self.low and not self.above))
-            good = good and (self.high is None or number <= self.high)
+            good = good and (self.high is None or number < self.high or (number == self.high and not self.short))
         if not good or number is None:
             told = value if number is None else number
             raise SpecError(f"{subject}: '{self.name}' cannot be {told!r:.60}", expected=self.expected(), where=where)
@@ -60,7 +62,8 @@ class Option:
         if self.low is not None and self.above:
             return f"{text} above {_plain(self.low)}" + (f", at most {_plain(self.high)}" if self.high else "")
         if self.low is not None and self.high is not None:
-            return f"{text} from {_plain(self.low)} to {_plain(self.high)}"
+            last = f"below {_plain(self.high)}" if self.short else f"to {_plain(self.high)}"
+            return f"{text} from {_plain(self.low)} {last}"
         return f"{text}, at least {_plain(self.low)}" if self.low is not None else text
 
 
@@ -83,7 +86,8 @@ class Definition:
 
     ``reads`` and ``learns`` pair formal names with declarations; ``gives`` is the equation's target that is the result.
     With ``when`` the row applies only if that option has that value: a name may have several rows, the first that fits
-    is taken.
+    is taken.  No gradient changes the parameters that ``statistics`` pairs with the target that replaces them after a
+    step, and ``fitted`` with the target whose mean over the training rows they become.
     """
 
     name: str
@@ -95,18 +99,28 @@ class Definition:
     when: tuple[str, Value] | None = None
     help: str = ""
     where: Place | None = field(default=None, compare=False)
+    statistics: tuple[tuple[str, str], ...] = ()
+    fitted: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        """The parameters that no gradient changes."""
+        return frozenset(formal for formal, _ in (*self.statistics, *self.fitted))
 
 
 @dataclass(frozen=True)
 class Request:
     """What a user asks for when naming a node: its options, its initialisers, its own name, and where all that stands.
 
-    ``where`` holds the place of each option, and under ``""`` that of the whole.
+    ``where`` holds the place of each option, and under ``""`` that of the whole.  What it learns may be ``frozen``, or
+    be ``tied``: the parameter of another layer (``code.W``), or that with its axes reversed (``code.W.T``).
     """
 
     given: Mapping[str, object]
     where: Mapping[str, Place | None]
     name: str | None = None
+    frozen: bool = False
+    tied: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def place(self) -> Place | None:

@@ -13,25 +13,32 @@ from types import ModuleType
 
 from nablac.errors import NablacError, NameError_, Place, TraceError
 from nablac.frontend import trace
-from nablac.frontend.definition import did_you_mean
+from nablac.frontend.definition import Pattern, did_you_mean, read_pattern, shown
 from nablac.frontend.model import Model, Optimizer
 from nablac.frontend.places import last_place, user_place
 from nablac.frontend.rules import Rule
 from nablac.frontend.schema import json_schema
-from nablac.frontend.spec import load_spec
+from nablac.frontend.spec import inputs_of_spec, load_spec
 from nablac.frontend.trace import ModelFunction
 from nablac.ir.tensor import Role
 
-__all__ = ["json_schema", "load_model", "load_python", "train_arguments", "with_dtype"]
+__all__ = ["declared_inputs", "json_schema", "load_model", "load_python", "train_arguments", "with_dtype"]
+
+
+Source = Model | ModelFunction | str | Path | Callable[..., object]
 
 
 def load_model(
-    source: Model | ModelFunction | str | Path | Callable[..., object],
+    source: Source,
     optimizer: Rule | Optimizer | None = None,
     dtype: str | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> Model:
-    """The model of a spec file, of ``FILE.py:NAME`` or of a Python function; an optimizer or dtype replaces its own."""
-    model = _model(source)
+    """The model of a spec file, of ``FILE.py:NAME`` or of a Python function; an optimizer or dtype replaces its own.
+
+    ``sizes`` are numbers for extents that the source only names, such as the classes in ``label[n, C]``.
+    """
+    model = _model(source, sizes)
     if dtype is not None:
         model = with_dtype(model, dtype)
     if optimizer is not None:
@@ -48,20 +55,35 @@ def load_model(
     return model
 
 
-def _model(source: Model | ModelFunction | str | Path | Callable[..., object]) -> Model:
-    if isinstance(source, Model):
+def _model(source: Source, sizes: Mapping[str, int] | None) -> Model:
+    found = _resolved(source)
+    if isinstance(found, str):
+        return load_spec(found, sizes)
+    return found.trace(sizes=sizes) if isinstance(found, ModelFunction) else found
+
+
+def declared_inputs(source: Source) -> dict[str, Pattern]:
+    """How a source declares its inputs; their extents may be names that have no size yet."""
+    found = _resolved(source)
+    if isinstance(found, str):
+        return inputs_of_spec(found)
+    if isinstance(found, ModelFunction):
+        return found.inputs()
+    declared = found.program.having(Role.INPUT)
+    return {tensor.name: read_pattern(shown(tensor).partition(":")[2]) for tensor in declared}
+
+
+def _resolved(source: Source) -> Model | ModelFunction | str:
+    """A model, a function that is one, or a spec's path."""
+    if isinstance(source, (Model, ModelFunction)):
         return source
-    if isinstance(source, ModelFunction):
-        return source.trace()
     if isinstance(source, (str, Path)):
         reference = str(source)
-        if reference.endswith(".py") or ".py:" in reference:
-            return load_python(reference).trace()
-        return load_spec(reference)
+        return load_python(reference) if reference.endswith(".py") or ".py:" in reference else reference
     if inspect.isfunction(source):
         made = trace.model(source)
         assert isinstance(made, ModelFunction)
-        return made.trace()
+        return made
     expected = "a spec's path, FILE.py:NAME, or a function with @nc.model"
     raise TraceError("this is no model", found=f"{source!r:.60}", expected=expected, where=user_place())
 
@@ -83,7 +105,10 @@ def train_arguments(model: Model) -> list[str]:
     data = model.data
     if data is None:
         return []
-    inputs = [t.name for t in model.program.having(Role.INPUT)]
+    needed = set(model.outputs)  # what predict reads comes first, as in the module
+    for equation in reversed(model.program.equations):
+        needed |= set(equation.sources) if equation.target in needed else set()
+    inputs = sorted((t.name for t in model.program.having(Role.INPUT)), key=lambda name: name not in needed)
 
     def files(source: Mapping[str, str]) -> list[str]:
         paths = [source[name] for name in ("", *inputs) if name in source]
@@ -103,7 +128,7 @@ def load_python(reference: str) -> ModelFunction:
     The file is the user's own program, and is run as one.
     """
     path, _, name = reference.rpartition(":") if not reference.endswith(".py") else (reference, "", "")
-    module = _import(Path(path))
+    module = import_python(Path(path))
     models = {key: value for key, value in vars(module).items() if isinstance(value, ModelFunction)}
     if not name and len(models) == 1:
         return next(iter(models.values()))
@@ -124,7 +149,8 @@ def _defined_at(value: object) -> Place | None:
     return Place(value.__code__.co_filename, value.__code__.co_firstlineno) if inspect.isfunction(value) else None
 
 
-def _import(path: Path) -> ModuleType:
+def import_python(path: Path) -> ModuleType:
+    """The module of the user's own Python file, which is run; what it raises is told with its place."""
     if not path.is_file():
         found = "a directory" if path.is_dir() else "no file"
         raise TraceError("the Python file cannot be read", found=found, where=str(path))

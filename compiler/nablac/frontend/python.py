@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from nablac.frontend.model import Data, Training
+from nablac.frontend.model import Data, Module, Training
 from nablac.frontend.rules import OPTIMIZERS, OwnOptimizer
 from nablac.frontend.trace import Int, Label, Outputs, Real, model
+from nablac.frontend.traced import TRAINING
 from nablac.frontend.vocabulary import VOCABULARY
 
-_MODEL = {"model": model, "Outputs": Outputs, "Real": Real, "Label": Label, "Int": Int}
-_SETTINGS = {"Training": Training, "Data": Data}
+_MODEL = {"model": model, "Outputs": Outputs, "Real": Real, "Label": Label, "Int": Int, "training": TRAINING}
+_SETTINGS = {"Training": Training, "Data": Data, "Module": Module}
 _RULES = {**OPTIMIZERS, "OwnOptimizer": OwnOptimizer}
 
 NAMES: dict[str, Any] = {**VOCABULARY, **_MODEL, **_SETTINGS, **_RULES}

@@ -100,7 +100,8 @@ def _named(row: update_rules.Rule) -> Callable[..., Rule]:
         return Rule(row.name, {**dict(zip(known, values, strict=False)), **options}, schedule, where=place)
 
     function.__doc__ = f"{row.help[:1].upper()}{row.help[1:]}."
-    function.__signature__ = Signature([*map(_parameter, row.options), _SCHEDULE])  # type: ignore[attr-defined]
+    parameters = [*map(_parameter, row.options), *_BY_NAME]
+    function.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return function
 
 
@@ -109,9 +110,12 @@ def _parameter(option: Option) -> Parameter:
     return Parameter(option.name, Parameter.POSITIONAL_OR_KEYWORD, default=default)
 
 
-_SCHEDULE = Parameter("schedule", Parameter.KEYWORD_ONLY, default=None)
+_BY_NAME = [
+    Parameter(name, Parameter.KEYWORD_ONLY, default=None)
+    for name in ("schedule", *(option.name for option in update_rules.AROUND))
+]
 _SPELLED = {"sgd": "SGD", "heavy_ball": "HeavyBall", "adamw": "AdamW", "nadam": "NAdam", "radam": "RAdam"}
-_SPELLED |= {"rmsprop": "RMSprop"}
+_SPELLED |= {"rmsprop": "RMSprop", "lbfgs": "LBFGS"}
 
 OPTIMIZERS: dict[str, Callable[..., Rule]] = {
     _SPELLED.get(name, name.capitalize()): _named(row) for name, row in RULES.items()
@@ -126,6 +130,10 @@ def OwnOptimizer(  # noqa: N802
     lr: float,
     name: str = "own",
     schedule: Schedule | Sequence[Schedule] = None,
+    **options: float,
 ) -> Rule:
-    """An update rule by equations of theta, g, lr, t and state vectors: ``theta_next[p] = theta[p] - lr*g[p]``."""
-    return Rule(name, {"lr": lr}, schedule, equations, state, where=user_place())
+    """An update rule by equations of theta, g, lr, t and state vectors: ``theta_next[p] = theta[p] - lr*g[p]``.
+
+    The options are those that every rule takes, such as ``clip_norm``.
+    """
+    return Rule(name, {"lr": lr, **options}, schedule, equations, state, where=user_place())

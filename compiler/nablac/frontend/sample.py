@@ -13,7 +13,10 @@ from nablac.ir.tensor import Role, Tensor
 
 
 def random_point(model: Model, seed: int, batch: int) -> dict[str, NDArray[Any]]:
-    """Inputs and parameters drawn from normal distributions, labels evenly; named extents are ``batch``, +1, +2, ..."""
+    """Inputs and parameters drawn from normal distributions, labels evenly; named extents are ``batch``, +1, +2, ...
+
+    Frozen parameters that start at a number have it: a variance is no negative number.
+    """
     rng = np.random.default_rng(seed)
     names = sorted({str(e) for t in model.program.tensors for e in t.shape if not e.is_Integer})
     sizes = {name: batch + place for place, name in enumerate(names)}
@@ -27,5 +30,7 @@ def _draw(tensor: Tensor, rng: np.random.Generator, sizes: Mapping[str, int]) ->
         return rng.integers(0, bound, shape)
     if tensor.kind.value == "int":
         return rng.integers(0, 2, shape)
+    if tensor.frozen and tensor.initialiser is not None and tensor.initialiser.name == "constant":
+        return np.full(shape, float(tensor.initialiser.arguments[0]))
     scale = 1.0 if tensor.role is Role.INPUT else 1 / np.sqrt(max(int(np.prod(shape[1:])), 1))
     return np.asarray(rng.normal(size=shape) * scale)

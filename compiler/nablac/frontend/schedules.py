@@ -1,23 +1,29 @@
-"""frontend/schedules: the learning rate of an epoch, as a row of formula text or a formula of the user's own.
+"""frontend/schedules: the learning rate of an epoch or step, as a row of formula text or a formula of the user's own.
 
-A formula reads ``lr0``, the rate that is given, the ``epoch``, from 0, and ``epochs``, their number.
+A formula reads ``lr0``, the rate that is given, the ``epoch``, from 0, and ``epochs``, their number; or the ``step``,
+from 0 over all epochs, and ``steps``, how many an epoch has, which is known when there are data.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sympy import Expr
+from sympy import Expr, Function
 
 from nablac.errors import Place, SpecError
 from nablac.frontend.definition import Definition, Option, exact, with_defaults
 from nablac.ir.equation import Equation, Program
-from nablac.ir.functions import Access
+from nablac.ir.functions import Access, IntAccess
 from nablac.ir.parse import parse_expression
 from nablac.ir.tensor import Kind, Role, Tensor
 from nablac.ir.tokens import Line
+
+
+class drops(Function):  # noqa: N801 - it is called so where it is printed
+    """How often the loss has come to a rest: of patience, threshold and cooldown, and of the history so far."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +108,19 @@ SCHEDULES: dict[str, Row] = {
         " where(over > 1, last, 1)))",
         "half a wave up to lr0, and one down to next to nothing",
     ),
+    "plateau": Row(
+        (
+            Option("factor", float, 0.1, low=0, high=0.999999, above=True, help="to which part of it the rate falls"),
+            Option("patience", int, 10, low=0, high=10**9, help="how many epochs in a row may be no better"),
+            Option("threshold", float, 1e-4, low=0, high=0.999999, help="by which part of it a loss must be better"),
+            Option("cooldown", int, 0, low=0, high=10**9, help="the epochs after a fall that are not counted"),
+            Option("min_lr", float, 0.0, low=0, high=1e6, help="the rate below which it does not fall"),
+        ),
+        "max(lr0*factor**drops, min(lr0, min_lr))",
+        "times factor when the loss has been no better for more epochs than patience",
+    ),
 }
-"""Each by its name; a formula of the user's own reads ``lr0``, ``epoch`` and ``epochs`` too."""
+"""Each by its name; a formula of the user's own reads ``lr0``, ``epoch``, ``epochs``, ``step`` and ``steps`` too."""
 
 PLAIN = tuple(row.formula for row in SCHEDULES.values())
 """Formulas that give a learning rate whatever their options are."""
@@ -119,19 +136,41 @@ def named_schedule(name: str, given: Mapping[str, object], where: Mapping[str, P
     if name not in SCHEDULES:
         raise SpecError(
             f"there is no schedule '{name}'"[:120],
-            expected=f"one of {', '.join(SCHEDULES)}, or a formula of lr0, epoch and epochs",
+            expected=f"one of {', '.join(SCHEDULES)}, or a formula of lr0, epoch, epochs, step and steps",
             where=where.get(""),
         )
     row = SCHEDULES[name]
-    definition = Definition(name, (), (), "", row.options)
+    definition = Definition(name, (), (), "", row.options, (("by", ""),) if _reads_epoch(row) else ())
+    unit = _unit(given, where, f"schedule '{name}'") if _reads_epoch(row) else "epoch"
+    given = {key: value for key, value in given.items() if key != "by" or not _reads_epoch(row)}
     values = given.get(row.each) if row.each else None
     rounds = [{**given, str(row.each): value} for value in values] if isinstance(values, (list, tuple)) else [given]
     made = []
     for options in rounds:
         numbers = with_defaults(definition, options, f"schedule '{name}'", where)
-        known = {key: exact(epochs if value == "epochs" else value) for key, value in numbers.items()}
-        made.append(formula_schedule(row.formula, epochs, known))
+        known = {key: _whole(epochs, unit) if value == "epochs" else exact(value) for key, value in numbers.items()}
+        rate = formula_schedule(row.formula, epochs, known)
+        resting = drops(*(known[key] for key in ("patience", "threshold", "cooldown") if key in known))
+        made.append(rate.xreplace({IntAccess("epoch"): IntAccess(unit), IntAccess("drops"): resting}))
     return one_after_another(made)
+
+
+def _reads_epoch(row: Row) -> bool:
+    return re.search(r"\bepoch\b", row.formula) is not None
+
+
+def _unit(given: Mapping[str, object], where: Mapping[str, Place | None], subject: str) -> str:
+    """What a schedule counts: epochs, or steps if it is asked for."""
+    unit = given.get("by", "epoch")
+    if unit not in ("epoch", "step"):
+        place = where.get("by") or where.get("")
+        raise SpecError(f"{subject}: 'by' cannot be {unit!r:.60}", expected="epoch or step", where=place)
+    return str(unit)
+
+
+def _whole(epochs: int, unit: str) -> Expr:
+    """The whole training in epochs or in steps."""
+    return exact(epochs) * (IntAccess("steps") if unit == "step" else 1)
 
 
 def one_after_another(schedules: Sequence[Expr]) -> Expr:
@@ -148,12 +187,14 @@ def formula_schedule(formula: str | Line, epochs: int, constants: Mapping[str, E
     >>> formula_schedule("lr0*epoch/epochs", epochs=20)
     lr0*epoch/20
     """
-    declared = {"lr0": Tensor("lr0", role=Role.INPUT), "epoch": Tensor("epoch", (), Kind.INT, Role.INPUT)}
+    own = formula not in PLAIN
+    names = ("epoch", "step", "steps", *(() if own else ("drops",)))
+    declared = {"lr0": Tensor("lr0", role=Role.INPUT)} | {n: Tensor(n, (), Kind.INT, Role.INPUT) for n in names}
     known = {"epochs": exact(epochs), **(constants or {})}
     equations = parse_expression(formula, "lr", declared, constants=known).equations
     if len(equations) > 1 or equations[0].reduction:
         raise SpecError("a schedule has no reductions", where=equations[-1].origin.where)
-    if formula not in PLAIN:
+    if own:
         _check_rates(equations[0], tuple(declared.values()), epochs)
     return equations[0].body
 
@@ -163,17 +204,18 @@ def _check_rates(equation: Equation, declared: tuple[Tensor, ...], epochs: int) 
     from nablac.ir.interpret import interpret  # NumPy is loaded only where it is needed
 
     program = Program("schedule", (*declared, Tensor("lr")), (equation,), ("lr",), "float64")
-    rates = []
-    for epoch in sorted({*range(min(epochs, 8)), epochs - 1}):
-        rate = float(interpret(program, {"lr0": 1.0, "epoch": epoch})["lr"])
+    rates, steps = [], 10 if "step" in equation.sources else 1
+    for step in sorted({*range(min(epochs, 8) * steps), epochs * steps - 1}):
+        epoch = step // steps
+        rate = float(interpret(program, {"lr0": 1.0, "epoch": epoch, "step": step, "steps": steps})["lr"])
         rates.append(rate)
         if not 0 <= rate < math.inf:
             raise SpecError(
                 "the schedule gives no learning rate",
-                found=f"lr0 times {rate:g} in epoch {epoch}",
+                found=f"lr0 times {rate:g} in epoch {epoch}" + (f", step {step}" if steps > 1 else ""),
                 expected="a finite number that is at least 0",
                 where=equation.origin.where,
-                remedy="the first epoch is 0" if epoch == 0 else None,
+                remedy=f"the first {'step' if steps > 1 else 'epoch'} is 0" if step == 0 else None,
             )
     if not any(rates):
         raise SpecError("the schedule's learning rate is 0", expected="one above 0", where=equation.origin.where)

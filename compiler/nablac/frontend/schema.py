@@ -27,6 +27,10 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+_STATISTICS = "frozen parameters, each with the equation whose result replaces it after a step"
+_FITTED = "frozen parameters, each with the equation whose mean over the training rows it becomes before the first step"
+
+
 class LayerSection(_Section):
     """A layer, loss or metric of the user's own."""
 
@@ -37,6 +41,8 @@ class LayerSection(_Section):
     options: dict[str, Literal["int", "real"] | int | float] = Field(
         {}, description="its options: a kind (int, real) if they must be given, or a default"
     )
+    statistics: dict[str, Text] = Field({}, description=_STATISTICS)
+    fitted: dict[str, Text] = Field({}, description=_FITTED)
 
 
 def _training(name: str) -> Any:
@@ -46,26 +52,58 @@ def _training(name: str) -> Any:
 
 
 class TrainSection(_Section):
-    """Defaults of the trainer; early stopping and clipped gradients come later."""
+    """Defaults of the trainer."""
 
     epochs: int = _training("epochs")
     batch_size: int = _training("batch_size")
     seed: int = _training("seed")
+    patience: int = _training("patience")
+    checkpoint_every: int = _training("checkpoint_every")
+    accumulate: int = _training("accumulate")
 
 
 File = Annotated[str, Field(min_length=1, max_length=1000)]
 Source = File | dict[str, File]
 
 
-class DataSection(_Section):
-    """Where the samples are; paths are relative to the spec.  Measured means and deviations come later."""
+Categories = list[File] | dict[File, list[File | int]]
 
-    train: Source = Field(description="one .npz or .csv file, or a file for each input")
+
+class ImagesSection(_Section):
+    """How images in folders are read."""
+
+    size: list[Annotated[int, Field(ge=1, le=100_000)]] | None = Field(
+        None, min_length=2, max_length=2, description="height and width that all are scaled to"
+    )
+    mode: Literal["gray", "rgb"] | None = Field(None, description="gray or rgb; of the input's shape unless given")
+
+
+class DataSection(_Section):
+    """Where the samples are; paths are relative to the spec."""
+
+    train: Source = Field(description="one .npz, .csv or .parquet file, a folder of images, or a file for each input")
     validation: Source | Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="as for train, or the fraction of the training samples that is held out"
     )
-    target: File | None = Field(None, description="the column of a .csv file that is to be predicted")
+    target: File | None = Field(None, description="the column of a table that is to be predicted")
     prepare: dict[str, Text] = Field({}, description='formulas applied to inputs as they are read, e.g. {x: "x/255"}')
+    columns: dict[str, File | list[File]] = Field({}, description="the columns of a table that an input takes")
+    one_hot: Categories = Field([], description="columns of texts that become a column for each category")
+    index: Categories = Field([], description="columns of texts that become the number of the category, from 0")
+    missing: dict[File, File | int | float] = Field(
+        {}, description="what stands for missing values of a column: a number, a category, mean or median"
+    )
+    images: ImagesSection | None = Field(None, description="how images are read")
+
+
+class ModuleSection(_Section):
+    """Which parts the generated module has; one that does not fit the model is left out anyway."""
+
+    estimator: bool = Field(True, description="a Classifier or Regressor for scikit-learn")
+    mpi: bool = Field(True, description="training by many processes, with mpirun")
+    maps: bool = Field(True, description="arrays in .npy files that are larger than memory, read by rows")
+    tables: bool = Field(True, description="reading .csv files")
+    runs: bool = Field(True, description="early stopping, kept checkpoints, record.json, numbered folders")
 
 
 class Spec(_Section):
@@ -82,6 +120,9 @@ class Spec(_Section):
     layers: dict[str, LayerSection] = Field({}, description="layers, losses and metrics of one's own")
     network: list[Item] = Field([], description="a chain of layers, each reading the one above it unless 'from' says")
     equations: Lines = Field([], description="equations in index notation")
+    freeze: list[Text] | Text = Field([], description="layers and parameters that no gradient changes")
+    statistics: dict[str, Text] = Field({}, description=_STATISTICS)
+    fitted: dict[str, Text] = Field({}, description=_FITTED)
     loss: Item | list[Item] | None = Field(
         None, description="what is minimised: a loss's name, a tensor, an expression, or a list of these with weights"
     )
@@ -90,6 +131,7 @@ class Spec(_Section):
     optimizer: Item = Field("adam", description="the update rule")
     train: TrainSection = Field(TrainSection.model_construct(), description="defaults of the trainer")
     data: DataSection | None = Field(None, description="where the samples are")
+    module: ModuleSection = Field(ModuleSection.model_construct(), description="parts of the generated module")
 
 
 def validate(document: Document) -> Spec:
@@ -168,7 +210,9 @@ def _path(location: tuple[int | str, ...], document: Document) -> tuple[Path, ty
     """The part of a pydantic location that is a path of the document, and the section that holds its last key."""
     path: Path = ()
     section: type[BaseModel] = Spec
-    sections: dict[str, type[BaseModel]] = {"train": TrainSection, "data": DataSection}
+    sections: dict[str, type[BaseModel]] = {
+        "train": TrainSection, "data": DataSection, "module": ModuleSection
+    }
     for part in location:
         longer = (*path, part)
         if longer not in document.values:
@@ -212,6 +256,8 @@ def _named(rows: Mapping[str, Any]) -> dict[str, Any]:
     }
     keys["activation"] = {"description": "a formula of x, e.g. x*tanh(log(1 + exp(x)))"}
     keys["share"] = {"description": "the name of a layer whose weights are used again", "type": "string"}
+    keys["frozen"] = {"description": "whether no gradient changes its weights", "type": "boolean"}
+    keys["tie"] = {"description": "weights that are another layer's: {W: code.W}, or transposed {W: code.W.T}"}
     keys["from"] = {"description": "what it reads instead of the node above it"}
     keys["name"] = {"description": "the node's name", "type": "string"}
     return {"anyOf": [{"type": "string", "examples": list(rows)}, {"type": "object", "properties": keys}]}

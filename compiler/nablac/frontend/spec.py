@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from nablac.errors import SpecError
-from nablac.frontend.model import Model
+from nablac.frontend.definition import Pattern, read_pattern
+from nablac.frontend.model import Model, Module
 from nablac.frontend.schema import validate
+from nablac.frontend.spec_data import DataReader
 from nablac.frontend.spec_measures import MeasureReader
 from nablac.frontend.spec_training import TrainingReader
-from nablac.frontend.yaml_reader import MAX_BYTES, read_yaml, text_place
+from nablac.frontend.yaml_reader import MAX_BYTES, Document, read_yaml, text_place
 
 
-def load_spec(path: str | Path) -> Model:
-    """The model of a spec file."""
-    return model_of_spec(_text(Path(path)), str(path))
+def load_spec(path: str | Path, sizes: Mapping[str, int] | None = None) -> Model:
+    """The model of a spec file; ``sizes`` are numbers for extents that it only names."""
+    return model_of_document(read_spec(path), sizes)
 
 
 def _text(path: Path) -> str:
@@ -52,9 +55,25 @@ def model_of_spec(text: str, file: str = "<spec>") -> Model:
     >>> model.outputs, model.loss
     (('p',), 'loss')
     """
-    document = read_yaml(text, file)
+    return model_of_document(read_yaml(text, file))
+
+
+def read_spec(path: str | Path) -> Document:
+    """A spec file as plain data, with the places of its keys and values."""
+    return read_yaml(_text(Path(path)), str(path))
+
+
+def inputs_of_spec(path: str | Path) -> dict[str, Pattern]:
+    """How a spec file declares its inputs."""
+    document = read_spec(path)
+    found = {name: document.line(("inputs", name)) for name in validate(document).inputs}
+    return {name: read_pattern(line.text, line.where) for name, line in found.items()}
+
+
+def model_of_document(document: Document, sizes: Mapping[str, int] | None = None) -> Model:
+    """The model of a spec that has been read; some of its values may have been set since."""
     spec = validate(document)
-    reader = MeasureReader(document, spec)
+    reader = MeasureReader(document, spec, sizes)
     reader.read_network()
     loss, outputs, metrics = reader.read_measures()
     training = TrainingReader(document, spec, reader.builder.functions)
@@ -64,6 +83,7 @@ def model_of_spec(text: str, file: str = "<spec>") -> Model:
         metrics,
         training.optimizer(),
         training.training(),
-        training.data(),
+        DataReader(document, spec).data(spec.data),
         spec.title,
+        Module(**spec.module.model_dump()),
     )

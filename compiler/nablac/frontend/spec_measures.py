@@ -176,8 +176,9 @@ class MeasureReader(NetworkReader):
         return self.builder.expression(Line(" + ".join(parts), where, exact=False), name)
 
     def _all_weights(self, kind: str, where: Place) -> list[str]:
-        """The parameters of two axes and more: matrices, and no offsets."""
-        found = [t.name for t in self.builder.tensors.values() if t.role is Role.PARAM and len(t.shape) > 1]
+        """The learned parameters of two axes and more: matrices, and no offsets."""
+        learned = [t for t in self.builder.tensors.values() if t.role is Role.PARAM and not t.frozen]
+        found = [t.name for t in learned if len(t.shape) > 1]
         if not found:
             raise SpecError(
                 f"'{kind}' finds no weights",

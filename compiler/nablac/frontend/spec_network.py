@@ -11,18 +11,19 @@ from sympy import Integer
 from nablac.errors import NameError_, Place, SpecError
 from nablac.frontend.build import Builder
 from nablac.frontend.definition import Definition, Option, Request, did_you_mean, read_pattern
+from nablac.frontend.frozen import FOLLOWS, source_of
 from nablac.frontend.library import MEASURES, NODES
 from nablac.frontend.schema import LayerSection, Spec
 from nablac.frontend.yaml_reader import Document, Path
 from nablac.ir.closed import check_equation, check_functions
-from nablac.ir.declare import check_plain_name, parse_declaration
+from nablac.ir.declare import check_plain_name
 from nablac.ir.parse import names_in, parse_functions
 from nablac.ir.scope import Names
 from nablac.ir.syntax import EquationText, FunctionText, read_statement
 from nablac.ir.tensor import Role, Tensor
 from nablac.ir.tokens import Line, lines_of, tokens_of
 
-RESERVED = ("share", "from", "name")
+RESERVED = ("share", "from", "name", "frozen", "tie")
 """Keys of a network's item that are no layers."""
 
 FORMULA = "activation"
@@ -53,9 +54,9 @@ def check_text(value: object, what: str, where: Place | None) -> None:
 class NetworkReader:
     """The walk over what a spec computes."""
 
-    def __init__(self, document: Document, spec: Spec) -> None:
+    def __init__(self, document: Document, spec: Spec, sizes: Mapping[str, int] | None = None) -> None:
         self.document, self.spec = document, spec
-        self.builder = Builder(spec.model, spec.dtype, document.place(("model",)))
+        self.builder = Builder(spec.model, spec.dtype, document.place(("model",)), sizes)
         self.nodes: dict[str, tuple[Definition, ...]] = dict(NODES)
         self.measures: dict[str, tuple[Definition, ...]] = dict(MEASURES)
         self.pending: dict[str, EquationText] = {}
@@ -73,6 +74,7 @@ class NetworkReader:
         for number, item in enumerate(self.spec.network):
             self.current = self._node(item, ("network", number))
         self._write(list(self.pending))
+        self._read_frozen()
         for name in self.spec.layers:
             self._check_layer(self.nodes[name][0])
 
@@ -80,8 +82,7 @@ class NetworkReader:
         name = str(path[-1])
         key = self.document.key(path)
         check_plain_name(name, key)
-        tensor = parse_declaration(name, self.document.line(path), role)
-        self.builder.declare(tensor)
+        self.builder.declare(self.builder.declaration(name, self.document.line(path), role))
 
     def _read_equations(self) -> None:
         self.builder.functions.update(parse_functions(lines(self.document, ("functions",), self.spec.functions)))
@@ -156,16 +157,44 @@ class NetworkReader:
             )
         options = tuple(self._own_option(key, value) for key, value in section.options.items())
         row = Definition(
-            name, tuple(section.reads.items()), texts, gives, options, tuple(section.params.items()), where=where
-        )
+            name, tuple(section.reads.items()), texts, gives, options, tuple(section.params.items()), where=where,
+            statistics=self._follows(path, "statistics", section.statistics, section.params, targets),
+            fitted=self._follows(path, "fitted", section.fitted, section.params, targets),
+        )  # fmt: skip
         self.nodes[name] = self.measures[name] = (row,)
+
+    def _follows(
+        self, path: Path, key: str, given: Mapping[str, str], params: Mapping[str, str], targets: Sequence[str]
+    ) -> tuple[tuple[str, str], ...]:
+        """The parameters of a layer that follow its equations."""
+        for formal, target in given.items():
+            for name, known in ((formal, list(params)), (target, targets)):
+                if name not in known:
+                    raise NameError_(
+                        f"layer '{path[-1]}' has no {'parameter' if name is formal else 'equation of'} '{name[:60]}'",
+                        expected="one of " + ", ".join(known) if known else None,
+                        where=self.document.key((*path, key, formal)),
+                        remedy=did_you_mean(name, known),
+                    )
+        return tuple(given.items())
+
+    def _read_frozen(self) -> None:
+        """What no gradient changes, and what some of that follows."""
+        freeze = self.spec.freeze
+        for number, name in enumerate([freeze] if isinstance(freeze, str) else freeze):
+            path: Path = ("freeze",) if isinstance(freeze, str) else ("freeze", number)
+            self.builder.freeze(name, self.document.place(path))
+        for kind in FOLLOWS:
+            for name, target in getattr(self.spec, kind).items():
+                self.builder.follow(kind, name, target, self.document.key((kind, name)))
 
     def _check_layer(self, row: Definition) -> None:
         """Refuse a layer whose equations could not be read, whether or not it is used."""
         statements = [s for s in map(read_statement, as_lines(row)) if isinstance(s, EquationText)]
         given = [*(n for n, _ in (*row.reads, *row.learns)), *(s.target for s in statements)]
         axes = {axis for _, text in row.reads for axis in read_pattern(text).axes}
-        constants = {name: Integer(1) for name in (*axes, *(option.name for option in row.options))}
+        numbers = (*axes, *(option.name for option in row.options), *self.builder.sizes)
+        constants = {name: Integer(1) for name in numbers}
         tensors = {**self.builder.known(), **{name: Tensor(name) for name in given}}
         for statement in statements:
             check_equation(statement, Names(tensors, constants, self.builder.functions, sealed=True))
@@ -222,6 +251,11 @@ class NetworkReader:
         name, sources = given.pop("name", None), given.pop("from", None)
         if name is not None:
             check_text(name, "a node's name", places["name"])
+        frozen, tied = given.pop("frozen", False), given.pop("tie", {})
+        if not isinstance(frozen, bool):
+            raise SpecError("'frozen' is true or false", found=repr(frozen)[:60], where=places["frozen"])
+        if not isinstance(tied, Mapping) or not all(isinstance(tie, str) for tie in tied.values()):
+            raise SpecError("'tie' names weights", expected="tie: {W: code.W.T}", where=places["tie"])
         arguments: list[str] | None = None
         if value is not None and not isinstance(value, Mapping):
             arguments = self._main_value(rows[0], value, given, places, inner)
@@ -231,7 +265,9 @@ class NetworkReader:
         for source in inputs:
             self._need(source)
             self.builder.tensor(source, places.get("from") or self.document.place(inner))
-        return self.builder.apply(rows, inputs, Request(given, places, name))
+        for tie in tied.values():
+            self._need(source_of(tie)[0])
+        return self.builder.apply(rows, inputs, Request(given, places, name, frozen, tied))
 
     def _main_value(
         self, row: Definition, value: Any, given: dict[str, Any], places: dict[str, Place | None], inner: Path
@@ -290,7 +326,9 @@ class NetworkReader:
         functions = parse_functions([line])
         for name in names_in(functions[FORMULA].body, self.builder.functions):
             self._need(name)
-        check_functions(Names(self.builder.known(), functions={**self.builder.functions, **functions}))
+        check_functions(
+            Names(self.builder.known(), self.builder.sizes, {**self.builder.functions, **functions})
+        )
         text = line.flat
         for token in reversed(tokens_of(line)):
             if token.text == "x" and token.offset >= len(head):
@@ -311,6 +349,14 @@ class NetworkReader:
                 remedy=did_you_mean(name, known),
             )
         places: dict[str, Place | None] = {key: self.document.key((*path, key)) for key in beside}
+        for key in ("frozen", "tie"):
+            if key in beside:
+                raise SpecError(
+                    f"'{name}' is shared: it has its weights already",
+                    found=key,
+                    where=places[key],
+                    remedy="say so where the layer stands first",
+                )
         inputs = self._sources(beside.get("from"), places.get("from"), where)
         for source in inputs:
             self._need(source)

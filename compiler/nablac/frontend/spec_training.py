@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path as FilePath
+from collections.abc import Mapping
 from typing import Any
 
-import sympy
 from sympy import Expr
 
-from nablac.errors import NameError_, ParseError, Place, SpecError
+from nablac.errors import NameError_, Place, SpecError
 from nablac.frontend.definition import did_you_mean
-from nablac.frontend.model import Data, Optimizer, Training
+from nablac.frontend.model import Optimizer, Training
 from nablac.frontend.optimizers import make_optimizer, own_rule
 from nablac.frontend.schedules import SCHEDULES, formula_schedule, named_schedule, one_after_another
-from nablac.frontend.schema import DataSection, Spec
+from nablac.frontend.schema import Spec
 from nablac.frontend.spec_network import check_text, lines
-from nablac.frontend.update_rules import RULES
+from nablac.frontend.update_rules import AROUND, RULES
 from nablac.frontend.yaml_reader import Document, Path
-from nablac.ir.declare import LARGEST, check_plain_name
-from nablac.ir.functions import Access
-from nablac.ir.parse import parse_expression
+from nablac.ir.declare import check_plain_name
 from nablac.ir.syntax import FunctionText
-from nablac.ir.tensor import Tensor
 
 
 class TrainingReader:
@@ -75,7 +70,8 @@ class TrainingReader:
 
     def _own_optimizer(self, given: Mapping[str, Any]) -> Optimizer:
         path: Path = ("optimizer",)
-        known = ("equations", "state", "lr", "schedule", "name")
+        options = ("lr", *(option.name for option in AROUND))
+        known = ("equations", "state", "schedule", "name", *options)
         for key in given:
             if key not in known:
                 raise SpecError(
@@ -98,11 +94,12 @@ class TrainingReader:
         check_text(name, "an optimizer's name", self.document.place((*path, "name")))
         check_plain_name(name, self.document.place((*path, "name")))
         rule = own_rule(list(lines(self.document, (*path, "equations"), equations)), state, name)
-        options = {"lr": given["lr"]} if "lr" in given else {}
-        places = {key: self.document.place((*path, key)) for key in ("lr", "state")} | {"": self.document.place(path)}
+        asked = {key: given[key] for key in options if key in given}
+        places = {key: self.document.place((*path, key)) for key in (*asked, "state")}
+        places[""] = self.document.place(path)
         schedule = self._schedule(given.get("schedule"), (*path, "schedule"))
         return make_optimizer(
-            rule, options, schedule=schedule, dtype=self.spec.dtype, functions=self.functions, where=places
+            rule, asked, schedule=schedule, dtype=self.spec.dtype, functions=self.functions, where=places
         )
 
     def _schedule(self, given: Any, path: Path) -> Expr | None:
@@ -143,86 +140,18 @@ class TrainingReader:
                 where=self.document.key(("train", "batch_size")),
                 remedy="leave it out",
             )
+        for key in ("batch_size", "accumulate"):
+            if key in section.model_fields_set and self._searches:
+                raise SpecError(
+                    f"the optimizer takes all samples in each step: '{key}' has no effect",
+                    found=self._searches,
+                    where=self.document.key(("train", key)),
+                    remedy="leave it out, or choose another optimizer",
+                )
         return Training(**section.model_dump())
 
-    def data(self) -> Data | None:
-        section = self.spec.data
-        if section is None:
-            return None
-        inputs = self.spec.inputs
-        if not inputs:
-            raise SpecError("the model reads no data: it has no inputs", where=self.document.key(("data",)))
-        for path, names in self._named_inputs(section.model_dump()):
-            for name in names:
-                if name not in inputs:
-                    raise NameError_(
-                        f"there is no input '{name[:60]}'",
-                        expected="one of " + ", ".join(inputs),
-                        where=self.document.key((*path, name)),
-                        remedy=did_you_mean(name, list(inputs)),
-                    )
-        self._check_sources(section)
-        validation = section.validation
-        return Data(
-            train=_source(section.train) or {},
-            validation=validation if isinstance(validation, float) else _source(validation),
-            target=section.target,
-            prepare={name: self._affine(name) for name in section.prepare},
-            folder=str(FilePath(self.document.file).parent),
-        )
-
-    def _check_sources(self, section: DataSection) -> None:
-        """A file for every input, and formulas only for real ones."""
-        for key in ("train", "validation"):
-            source = getattr(section, key)
-            missing = [name for name in self.spec.inputs if name not in source] if isinstance(source, Mapping) else []
-            if missing:
-                raise SpecError(
-                    f"'data.{key}' has no file for input '{missing[0]}'",
-                    expected=", ".join(self.spec.inputs),
-                    where=self.document.place(("data", key)),
-                )
-        files = [section.train] if isinstance(section.train, str) else list(section.train.values())
-        if section.target is not None and not any(file.removesuffix(".gz").endswith(".csv") for file in files):
-            raise SpecError(
-                "'data.target' is a column of a .csv file, and there is none",
-                found=", ".join(files)[:80],
-                where=self.document.key(("data", "target")),
-            )
-        for name in section.prepare:
-            if not self.spec.inputs[name].strip().startswith("real"):
-                raise SpecError(
-                    f"input '{name}' is not real: it is read as it is",
-                    found=self.spec.inputs[name],
-                    where=self.document.key(("data", "prepare", name)),
-                )
-
-    @staticmethod
-    def _named_inputs(section: Mapping[str, Any]) -> Iterator[tuple[Path, list[str]]]:
-        for key in ("train", "validation", "prepare"):
-            value = section[key]
-            if isinstance(value, Mapping):
-                yield ("data", key), list(value)
-
-    def _affine(self, name: str) -> tuple[float, float]:
-        """A formula such as ``(x/255 - 0.5)/0.5`` as its factor and offset."""
-        line = self.document.line(("data", "prepare", name))
-        body = parse_expression(line, "prepare", {name: Tensor(name)}).equations[-1].body
-        x = sympy.Symbol("x")
-        body = sympy.expand(body.xreplace({Access(name): x}))
-        factor, offset = body.coeff(x, 1), body.coeff(x, 0)
-        affine = sympy.expand(body - factor * x - offset) == 0 and factor.is_number and offset.is_number
-        if not affine or factor == 0 or max(abs(factor), abs(offset)) > LARGEST:
-            raise ParseError(
-                f"'prepare' of '{name}' is no factor and offset",
-                found=line.text[:80],
-                expected=f"a formula such as ({name}/255 - 0.5)/0.5",
-                where=line.where,
-            )
-        return float(factor), float(offset)
-
-
-def _source(given: Any) -> dict[str, str] | None:
-    if given is None:
-        return None
-    return dict(given) if isinstance(given, Mapping) else {"": str(given)}
+    @property
+    def _searches(self) -> str:
+        """The optimizer's name, if it has a line search."""
+        names = (name for name, rule in RULES.items() if rule.search and name in self.spec.optimizer)
+        return next(names, "")

@@ -11,13 +11,13 @@ from typing import Any
 
 from nablac.errors import NablacError, NameError_, Place, ShapeError, TraceError
 from nablac.frontend.build import Builder
-from nablac.frontend.definition import did_you_mean, plain_number
-from nablac.frontend.model import Data, Model, Optimizer, Training
+from nablac.frontend.definition import Pattern, did_you_mean, plain_number, read_pattern
+from nablac.frontend.model import Data, Model, Module, Optimizer, Training
 from nablac.frontend.places import last_place, user_place
 from nablac.frontend.rules import Rule
 from nablac.frontend.sources import argument_places
 from nablac.frontend.traced import Traced
-from nablac.ir.declare import check_name, check_plain_name, parse_declaration
+from nablac.ir.declare import check_name, check_plain_name
 from nablac.ir.tensor import Role
 from nablac.ir.tokens import Line
 
@@ -82,6 +82,7 @@ class ModelFunction:
     training: Training | None = None
     data: Data | None = None
     dtype: str = "float32"
+    module: Module | None = None
 
     @property
     def name(self) -> str:
@@ -92,20 +93,27 @@ class ModelFunction:
         """The function itself, so that one model may use another's function on its own tensors."""
         return self.function(*arguments, **options)
 
+    def inputs(self) -> dict[str, Pattern]:
+        """How it declares its inputs."""
+        notes = inspect.get_annotations(self.function, eval_str=True)
+        declared = {name: notes.get(name) for name in inspect.signature(self.function).parameters}
+        return {name: read_pattern(str(note)) for name, note in declared.items() if isinstance(note, Declared)}
+
     def trace(
         self,
         optimizer: Rule | None = None,
         training: Training | None = None,
         data: Data | None = None,
         dtype: str | None = None,
+        sizes: Mapping[str, int] | None = None,
     ) -> Model:
-        """The model, made by running the function once."""
+        """The model, made by running the function once; ``sizes`` are numbers for extents that it only names."""
         code = self.function.__code__
         where = Place(code.co_filename, code.co_firstlineno)
         rule, training = optimizer or self.optimizer or Rule("adam", {}), training or self.training or Training()
         data, dtype = data or self.data, dtype or self.dtype
         _check_settings(rule, training, data, dtype, where)
-        builder = Builder(self.name, dtype, where)
+        builder = Builder(self.name, dtype, where, sizes)
         arguments = _arguments(self.function, builder, where)
         _check_data(data, list(arguments), where)
         with _tracing(builder):
@@ -118,7 +126,7 @@ class ModelFunction:
                 where=where,
             )
         title = inspect.getdoc(self.function) or ""
-        return _model(builder, returned, rule.make(dtype, training.epochs), training, data, title)
+        return _model(builder, returned, rule.make(dtype, training.epochs), training, data, title, self.module)
 
 
 def model(
@@ -128,10 +136,11 @@ def model(
     training: Training | None = None,
     data: Data | None = None,
     dtype: str = "float32",
+    module: Module | None = None,
 ) -> Any:
     """Make a function a model: ``@nc.model``, or ``@nc.model(optimizer=nc.SGD(lr=0.1))``."""
     place = user_place()
-    _check_settings(optimizer, training, data, dtype, place)
+    _check_settings(optimizer, training, data, dtype, place, module)
 
     def made(function: object) -> ModelFunction:
         plain = inspect.isfunction(function)
@@ -142,17 +151,20 @@ def model(
                 expected="@nc.model over a def",
                 where=place,
             )
-        return ModelFunction(function, optimizer, training, data, dtype)  # type: ignore[arg-type]
+        return ModelFunction(function, optimizer, training, data, dtype, module)  # type: ignore[arg-type]
 
     return made if function is None else made(function)
 
 
-def _check_settings(optimizer: object, training: object, data: object, dtype: object, where: Place) -> None:
+def _check_settings(
+    optimizer: object, training: object, data: object, dtype: object, where: Place, module: object = None
+) -> None:
     """Refuse what a model cannot be trained by."""
     rows = (
         ("optimizer", optimizer, Rule, "nc.SGD(lr=0.1) or another"),
         ("training", training, Training, "nc.Training(epochs=10)"),
         ("data", data, Data, 'nc.Data(train="train.npz")'),
+        ("module", module, Module, "nc.Module(mpi=False)"),
     )
     for name, value, kind, expected in rows:
         if value is not None and not isinstance(value, kind):
@@ -235,7 +247,7 @@ def _arguments(function: Callable[..., Any], builder: Builder, where: Place) -> 
                 where=place,
             )
         check_name(name, place)
-        builder.declare(parse_declaration(name, Line(str(note), place, exact=False), Role.INPUT))
+        builder.declare(builder.declaration(name, Line(str(note), place, exact=False), Role.INPUT))
         arguments[name] = Traced(builder, name)
     return arguments
 
@@ -264,7 +276,8 @@ def _run(function: Callable[..., Any], arguments: Mapping[str, Traced]) -> Any:
 
 
 def _model(
-    builder: Builder, returned: Outputs, optimizer: Optimizer, training: Training, data: Data | None, title: str
+    builder: Builder, returned: Outputs, optimizer: Optimizer, training: Training, data: Data | None, title: str,
+    module: Module | None,
 ) -> Model:
     for what, value in {"loss": returned.loss, **returned.outputs, **returned.metrics}.items():
         if not isinstance(value, Traced) or value._builder is not builder:
@@ -291,4 +304,4 @@ def _model(
             name = shown_name
         metrics.append((shown_name, name))
     title = title.strip().split("\n")[0][:200]
-    return builder.finish(loss, kept or [loss], metrics, optimizer, training, data, title)
+    return builder.finish(loss, kept or [loss], metrics, optimizer, training, data, title, module)

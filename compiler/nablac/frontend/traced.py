@@ -217,6 +217,10 @@ def _comparison(sign: str, a: Traced, b: object) -> Condition:
     return Condition(f"({{0}} {sign} {{1}})", (a, operand(b)))
 
 
+TRAINING = Condition("training", ())
+"""Holds while the model is trained: ``nc.where(nc.training, a, b)``."""
+
+
 def where(condition: object, a: object, b: object) -> Handle:
     """a where the condition holds, else b."""
     if not isinstance(condition, Condition):

@@ -7,21 +7,53 @@ without a reader is not kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-from nablac.frontend.definition import Option
+from nablac.frontend import lbfgs
+from nablac.frontend.definition import Option, Value
 from nablac.ir.tokens import Line
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A row: the name, its options, its state vectors and its equations."""
+    """A row: the name, its options, its state vectors and its equations.
+
+    Where it has as many of them as an option says (``written``, an option's name), both are functions of that number.
+    With ``search`` the rate is a length that a line search finds, which starts with the one that is given.
+    """
 
     name: str
     options: tuple[Option, ...]
     state: tuple[str, ...]
     equations: tuple[str | Line, ...]
     help: str = ""
+    written: tuple[str, Callable[[int], tuple[str, ...]], Callable[[int], tuple[str, ...]]] | None = None
+    search: bool = False
+
+    def for_options(self, values: Mapping[str, Value]) -> Rule:
+        """The rule with its state and equations, of options that are known."""
+        if self.written is None:
+            return self
+        option, state, equations = self.written
+        return replace(self, state=state(int(values[option])), equations=equations(int(values[option])), written=None)
+
+
+@dataclass(frozen=True)
+class Around:
+    """Equations that an option puts before every rule, over what the rule calls ``g``, or behind, over its theta_next.
+
+    In the text the option's number is ``c``.  What goes before gives the ``g`` that the rule then reads; what goes
+    behind has a state vector of the option's name.
+    """
+
+    option: Option
+    equations: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The option's name."""
+        return self.option.name
 
 
 def _lr(default: float | None = None) -> Option:
@@ -68,8 +100,36 @@ _G = "(1 - 2*maximize)*g[p]"
 _D = f"{_G} + weight_decay*theta[p]"
 _SHRUNK = "(1 - lr*weight_decay)*theta[p]"
 _EITHER = (f"({_G} + (1 - decoupled)*weight_decay*theta[p])", "(1 - lr*decoupled*weight_decay)*theta[p]")
+_UNDAMPED = "t == 1 or dampening == 0 or momentum == 0"
 _LARGEST = "s_next[p] = where(amsgrad == 1, max(s[p], v_next[p]), 0)"
 _ROOT = "sqrt(where(amsgrad == 1, s_next[p], v_next[p])/c2)"
+
+BEFORE = (
+    Around(
+        Option("clip_value", float, None, low=0, high=1e6, above=True, help="a bound of the gradient's entries"),
+        ("g[p] = clamp(gradient[p], -c, c)",),
+    ),
+    Around(
+        Option("clip_norm", float, None, low=0, high=1e6, above=True, help="a bound of the gradient's norm"),
+        (
+            "norm = sqrt(sum[p](gradient[p]**2))",
+            "scale = min(1, c/(norm + 1e-6))",
+            "g[p] = scale*gradient[p]",
+        ),
+    ),
+)
+"""What may be done to the gradient before any rule, in this order.  As in PyTorch, 1e-6 keeps the quotient finite."""
+
+BEHIND = (
+    Around(
+        Option("ema", float, None, low=0, high=0.9999999, above=True, help="how slowly the mean of theta forgets"),
+        ("ema_next[p] = c*ema[p] + (1 - c)*theta_next[p]",),
+    ),
+)
+"""What may be done behind any rule: ema/(1 - c**t) is the mean of all theta so far, later ones weighing more."""
+
+AROUND = tuple(around.option for around in (*BEFORE, *BEHIND))
+"""The options that every rule takes, if they are given."""
 
 RULES: dict[str, Rule] = {
     rule.name: rule
@@ -86,7 +146,7 @@ RULES: dict[str, Rule] = {
             (LR, _MOMENTUM, _DECAY, _DAMPENING, _MAXIMIZE),
             ("v",),
             (
-                f"v_next[p] = momentum*v[p] + where(t == 1 or dampening == 0, 1, 1 - dampening)*({_D})",
+                f"v_next[p] = momentum*v[p] + where({_UNDAMPED}, 1, 1 - dampening)*({_D})",
                 "theta_next[p] = theta[p] - lr*v_next[p]",
             ),
             "descent with a velocity",
@@ -239,6 +299,15 @@ RULES: dict[str, Rule] = {
                 f"m_next[p] = beta2*m[p] + (1 - beta2)*{_G}",
             ),
             "steps by the sign of a running mean",
+        ),
+        Rule(
+            "lbfgs",
+            (_lr(1.0), Option("history", int, 10, low=1, high=50, help="how many pairs of steps and changes are kept")),
+            (),
+            (),
+            "steps by the inverse Hessian that the last steps tell, for full batches",
+            ("history", lbfgs.state, lbfgs.equations),
+            search=True,
         ),
     )
 }

@@ -5,15 +5,17 @@ Those of the library are made from its rows, so a row that is added there is a f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from nablac.errors import TraceError
 from nablac.frontend.build import Builder, Layer
 from nablac.frontend.definition import Definition, Request, plain_number
+from nablac.frontend.frozen import FOLLOWS
 from nablac.frontend.handle import Handle, builder_of
 from nablac.frontend.library import MEASURES, NODES
-from nablac.frontend.operations import elementary, extremum, reduce
+from nablac.frontend.operations import elementary, extremum, letters, reduce, write
 from nablac.frontend.places import user_place
 from nablac.frontend.sources import written_lines
 from nablac.frontend.trace import current_builder
@@ -31,8 +33,15 @@ class SharedLayer:
         a, b = encode(left), encode(right)
     """
 
-    def __init__(self, rows: Sequence[Definition], options: dict[str, object], name: str | None) -> None:
-        self.rows, self.options, self.name = rows, options, name
+    def __init__(
+        self,
+        rows: Sequence[Definition],
+        options: dict[str, object],
+        name: str | None,
+        frozen: bool = False,
+        tied: Mapping[str, str] | None = None,
+    ) -> None:
+        self.rows, self.options, self.name, self.frozen, self.tied = rows, options, name, frozen, tied or {}
         self._made: tuple[Builder, Layer] | None = None
 
     def __call__(self, *inputs: Traced, name: str | None = None) -> Traced:
@@ -40,7 +49,7 @@ class SharedLayer:
         builder = _check_inputs(self.rows[0].name, inputs)
         actual = [t.name for t in inputs]
         if self._made is None or self._made[0] is not builder:
-            request = Request(self.options, {"": place}, name or self.name)
+            request = Request(self.options, {"": place}, name or self.name, self.frozen, self.tied)
             made = builder.apply(self.rows, actual, request)
             self._made = (builder, builder.layers[made])
             return Traced(builder, made)
@@ -61,8 +70,13 @@ def _node(kind: str, rows: Sequence[Definition]) -> Callable[..., Any]:
     """The function of a library entry: tensors first, then its options in order or by name."""
     options = [option.name for option in rows[0].options]
 
-    def apply(*arguments: Any, name: str | None = None, **given: Any) -> Any:
+    def apply(
+        *arguments: Any, name: str | None = None, frozen: bool = False, tie: object = None, **given: Any
+    ) -> Any:
         place = user_place()
+        tied = _tied(kind, tie)
+        if not isinstance(frozen, bool):
+            raise TraceError(f"nc.{kind}: 'frozen' is True or False", found=f"{frozen!r:.60}", where=place)
         inputs = [a for a in arguments if isinstance(a, Traced)]
         named = [key for key, value in given.items() if isinstance(value, Traced)]
         if named:
@@ -86,14 +100,27 @@ def _node(kind: str, rows: Sequence[Definition]) -> Callable[..., Any]:
             given[option] = value
         given = {key: _plain(kind, key, value) for key, value in given.items()}
         if not inputs:
-            return SharedLayer(rows, given, name)
+            return SharedLayer(rows, given, name, frozen, tied)
         builder = _check_inputs(kind, inputs)
-        request = Request(given, {"": place}, name)
+        request = Request(given, {"": place}, name, frozen, tied)
         return Traced(builder, builder.apply(rows, [t.name for t in inputs], request))
 
     apply.__name__ = apply.__qualname__ = kind
     apply.__doc__ = f"{rows[0].help[:1].upper()}{rows[0].help[1:]}."
     return apply
+
+
+def _tied(kind: str, tie: object) -> dict[str, str]:
+    """What stands for a layer's weights: names (``code.W``, ``code.W.T``) or tensors, by the weights' own names."""
+    pairs: Mapping[str, object] = {} if tie is None else tie if isinstance(tie, Mapping) else {"": None}
+    named = {key: value.name if isinstance(value, Traced) else value for key, value in pairs.items()}
+    tied = {key: value for key, value in named.items() if isinstance(value, str)}
+    if len(tied) < len(named):
+        raise TraceError(
+            f"nc.{kind}: 'tie' names weights", found=f"{tie!r:.60}", expected='tie={"W": "code.W.T"}',
+            where=user_place(),
+        )  # fmt: skip
+    return tied
 
 
 def _plain(kind: str, key: str, value: object) -> object:
@@ -106,12 +133,15 @@ def _plain(kind: str, key: str, value: object) -> object:
     return number
 
 
-def param(name: str, shape: int | Sequence[int] = (), init: str | float | None = None) -> Traced:
-    """A parameter: ``nc.param("w", (13,), "normal(0, 0.1)")``."""
+def param(
+    name: str, shape: int | str | Sequence[int | str] = (), init: str | float | None = None, frozen: bool = False
+) -> Traced:
+    """A parameter: ``nc.param("w", (13,), "normal(0, 0.1)")``; one that is frozen is read and not learned."""
     place = user_place()
     builder = current_builder("nc.param")
     check_plain_name(name, place)
-    axes = [plain_number(axis) for axis in (shape if isinstance(shape, (list, tuple)) else [shape])]
+    named = shape if isinstance(shape, (list, tuple)) else [shape]
+    axes = [plain_number(builder.sized(axis)) for axis in named]
     if not all(isinstance(axis, int) and not isinstance(axis, bool) and axis > 0 for axis in axes):
         raise TraceError(
             f"the shape of '{name}' is not one of whole numbers from 1", found=f"{shape!r:.60}", where=place
@@ -126,8 +156,35 @@ def param(name: str, shape: int | Sequence[int] = (), init: str | float | None =
                 where=place,
             )  # fmt: skip
         start = parse_initialiser(name, number if isinstance(number, str) else f"constant({number})", place)
-    builder.declare(with_initialiser(tensor, start))
+    builder.declare(replace(with_initialiser(tensor, start), frozen=bool(frozen)))
     return Traced(builder, name)
+
+
+def uniform(x: Traced) -> Handle:
+    """A number drawn evenly from [0, 1) for each element of a tensor, others in every step."""
+    _check_inputs("uniform", [x])
+    names = letters(x, x.ndim)
+    ranges = ", ".join(f"{i} in {extent}" for i, extent in zip(names, x.tensor.shape, strict=True))
+    return write("uniform", names, f"uniform({', '.join(names)})" + (f" for {ranges}" if ranges else ""), [x])
+
+
+def freeze(*names: str) -> None:
+    """Let no gradient change some layers or parameters: ``nc.freeze("linear_1", "linear_2.W")``."""
+    builder, place = current_builder("nc.freeze"), user_place()
+    for name in names:
+        builder.freeze(str(name), place)
+
+
+def _follows(kind: str) -> Callable[[Traced, Traced], None]:
+    key = "statistics" if kind == "statistic" else kind
+
+    def follow(parameter: Traced, value: Traced) -> None:
+        builder = _check_inputs(kind, (parameter, value))
+        builder.follow(key, parameter.name, value.name, user_place())
+
+    follow.__name__ = follow.__qualname__ = kind
+    follow.__doc__ = f"Freeze a parameter that becomes a value: what {FOLLOWS[key]}."
+    return follow
 
 
 class Equations:
@@ -204,6 +261,10 @@ VOCABULARY: dict[str, Callable[..., Any]] = {
     "minimum": minimum,
     "where": where,
     "param": param,
+    "uniform": uniform,
+    "freeze": freeze,
+    "statistic": _follows("statistic"),
+    "fitted": _follows("fitted"),
     "equations": equations,
 }
 """Every function of the Python front-end by its name in ``nc``."""

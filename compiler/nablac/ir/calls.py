@@ -7,15 +7,15 @@ import math
 from collections.abc import Callable
 
 import sympy
-from sympy import Expr
+from sympy import Expr, Symbol
 from sympy.logic.boolalg import Boolean
 
 from nablac.errors import NameError_, ParseError
 from nablac.ir.extents import guarantees
-from nablac.ir.functions import ELEMENTARY, Delta, Where, exprel, maximum, minimum
+from nablac.ir.functions import ELEMENTARY, Delta, Random, Where, exprel, maximum, minimum
 from nablac.ir.scalar import ScalarReader, check_constant
 from nablac.ir.scope import Scope, counted, suggestion
-from nablac.ir.syntax import REDUCERS, FunctionText, dotted
+from nablac.ir.syntax import REDUCERS, FunctionText, dotted, is_ellipsis
 
 
 class CallReader(ScalarReader):
@@ -110,6 +110,30 @@ class CallReader(ScalarReader):
             raise ParseError("'delta' takes 2 arguments", where=self._place(node, scope.line))
         return Delta(*(self._integer(a, scope, "an argument of delta") for a in node.args))
 
+    def _uniform(self, node: ast.Call, scope: Scope) -> Expr:
+        """A random number for each value of some indices; in what nablac prints, a stream's name and a number in it."""
+        if len(node.args) == 2 and isinstance(node.args[0], ast.Attribute):
+            number = self._number(node.args[1], scope)
+            if number.is_integer:
+                return Random(dotted(node.args[0]) or "", number)
+        indices = [s for a in node.args for s in ([*self.leading] if is_ellipsis(a) else [a])]
+        number, first = sympy.Integer(0), None
+        for part in indices:
+            symbol = self._leading(part, node, scope) if isinstance(part, str) else self._number(part, scope)
+            binder = next((b for b in self.active if b.symbol == symbol), None)
+            if binder is None:
+                raise ParseError(
+                    "'uniform' takes the indices for each of which it draws another number",
+                    found=ast.unparse(node)[:80],
+                    expected="uniform(i, k) or uniform(...)",
+                    where=self._place(node, scope.line),
+                )
+            row = self.rows.setdefault(binder.placeholder, Symbol(f"row {binder.placeholder}", integer=True))
+            first = first or row
+            number = number * binder.placeholder + symbol + (row if row is first else 0)
+        drawn = self.draws.setdefault(id(node), len(self.draws))
+        return Random(f"{self.target}.draw{drawn + 1 if drawn else ''}", sympy.expand(number))
+
     def _clamp(self, node: ast.Call, scope: Scope) -> Expr:
         value, low, high = self._arguments("clamp", node, 3, scope)
         if low.is_number and high.is_number and low > high:
@@ -148,11 +172,12 @@ _SPECIAL: dict[str, Callable[..., Expr]] = {
     "where": CallReader._where,
     "delta": CallReader._delta,
     "clamp": CallReader._clamp,
+    "uniform": CallReader._uniform,
     "max": CallReader._extremum,
     "min": CallReader._extremum,
 }
 
 ARGUMENTS: dict[str, tuple[int, ...]] = {
-    "where": (3,), "delta": (2,), "clamp": (3,), "exprel": (1, 2), "max": (), "min": ()
+    "where": (3,), "delta": (2,), "clamp": (3,), "exprel": (1, 2), "max": (), "min": (), "uniform": ()
 }  # fmt: skip
 """How many arguments the calls take that do not take one; none stands for any number."""

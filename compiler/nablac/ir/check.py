@@ -13,7 +13,7 @@ from sympy import Expr, S, Symbol
 
 from nablac.errors import InternalError
 from nablac.ir.equation import REDUCTIONS, Equation, Program
-from nablac.ir.functions import KEPT, Access, IntAccess
+from nablac.ir.functions import KEPT, TRAINING, Access, IntAccess
 from nablac.ir.index import is_index
 from nablac.ir.tensor import Kind, Role, Tensor
 
@@ -81,7 +81,7 @@ def _body_fault(body: Expr, own: frozenset[Symbol]) -> str | None:
     loose = {s for s in symbols if is_index(s)} - own
     if loose:
         return f"unbound index {sorted(map(str, loose))}"
-    if any(isinstance(s, Symbol) and not s.is_integer for s in symbols):
+    if any(isinstance(s, Symbol) and not s.is_integer for s in symbols - {TRAINING}):
         return "a free real symbol"
     if body.has(*FORBIDDEN) or body.has(S.NaN, S.ComplexInfinity, S.ImaginaryUnit):
         return "a node that is no part of the language"

@@ -12,7 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from nablac.errors import NameError_, ParseError
 from nablac.ir.calls import ARGUMENTS, reducer
 from nablac.ir.functions import ELEMENTARY
-from nablac.ir.scalar import NODES
+from nablac.ir.scalar import CONSTANTS, NODES
 from nablac.ir.scope import Names, counted, suggestion
 from nablac.ir.syntax import EquationText, dotted, index_names, index_nodes, is_ellipsis
 from nablac.ir.tokens import Line
@@ -47,7 +47,7 @@ class _Check:
 
     def __init__(self, line: Line, names: Names, parameters: Iterable[str]) -> None:
         self.line, self.names = line, names
-        self.known = {*parameters, *names.constants, *names.tensors, *names.extents(), "pi"}
+        self.known = {*parameters, *names.constants, *names.tensors, *names.extents(), *CONSTANTS}
 
     def node(self, node: ast.AST, bound: tuple[str, ...]) -> None:
         """Check a node and what is in it; ``bound`` are the indices in force."""

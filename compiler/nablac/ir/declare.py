@@ -1,7 +1,8 @@
 """ir/declare: a declaration's text -> a tensor: ``real[n, 5]``, ``label[n, 4]``, ``real[13] ~ normal(0, 0.1)``.
 
-The last entry of a label is its number of classes; its shape is the rest.  An initialiser is reduced to one of three,
-``constant(c)``, ``uniform(low, high)`` and ``normal(mean, deviation)``, so that what follows knows no others.
+The last entry of a label is its number of classes; its shape is the rest.  An initialiser is reduced to one of five,
+``constant(c)``, ``uniform(low, high)``, ``normal(mean, deviation)``, ``truncated_normal(mean, deviation)`` and
+``orthogonal(gain)``, so that what follows knows no others.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
-from sympy import Expr, Integer, Rational
+from sympy import Expr, Integer, Rational, S
 
 from nablac.errors import NameError_, ParseError, Place, ShapeError
 from nablac.ir.index import extent
@@ -143,6 +144,8 @@ def check_size(tensor: Tensor) -> None:
 
 
 LARGEST = 1e38
+TRUNCATED = 0.8796256610342398
+"""The deviation of a standard normal distribution that is cut off at -2 and 2."""
 
 
 def parse_initialiser(name: str, text: str, where: Place | None) -> tuple[str, tuple[Rational, ...]]:
@@ -176,12 +179,13 @@ def parse_initialiser(name: str, text: str, where: Place | None) -> tuple[str, t
     if any(abs(number) > LARGEST for number in numbers):
         raise ParseError(f"the initialiser of '{name}' is too large", found=text.strip()[:80],
                          expected=f"numbers up to {LARGEST:g}, which float32 holds", where=where)  # fmt: skip
-    swapped = {"normal": lambda: numbers[1] < 0, "uniform": lambda: numbers[0] > numbers[1]}
+    swapped = {kind: lambda: numbers[1] < 0 for kind in ("normal", "truncated_normal")}
+    swapped["uniform"] = lambda: numbers[0] > numbers[1]
     if kind in swapped and swapped[kind]():
         raise ParseError(
             f"initialiser '{kind}' has its numbers the wrong way round",
             found=text.strip(),
-            expected={"normal": "normal(mean, deviation), deviation >= 0", "uniform": "uniform(low, high)"}[kind],
+            expected="uniform(low, high)" if kind == "uniform" else f"{kind}(mean, deviation), deviation >= 0",
             where=where,
         )
     return kind, numbers
@@ -202,6 +206,13 @@ def with_initialiser(tensor: Tensor, initialiser: tuple[str, Sequence[Rational]]
     if initialiser is None:
         initialiser = ("zeros", ()) if len(tensor.shape) < 2 else ("fan_in_uniform", ())
     kind, numbers = initialiser
+    if kind == "orthogonal" and len(tensor.shape) < 2:
+        raise ShapeError(
+            f"'{tensor.name}' has no rows to be at right angles",
+            found=str(tensor),
+            expected="two axes or more for orthogonal",
+            where=tensor.where,
+        )
     fan_in, fan_out = fans(tensor.shape)
     made = INITIALISERS[kind][1](fan_in, fan_out, *numbers)
     return Tensor(tensor.name, tensor.shape, tensor.kind, tensor.role, tensor.bound, made, tensor.where)
@@ -224,6 +235,11 @@ def _normal(deviation: float) -> Initialiser:
     return Initialiser("normal", (Integer(0), Rational(repr(deviation))))
 
 
+def _truncated(deviation: float) -> Initialiser:
+    """A normal distribution that has this deviation after what is more than two of its own off is drawn again."""
+    return Initialiser("truncated_normal", (Integer(0), Rational(repr(deviation / TRUNCATED))))
+
+
 INITIALISERS: dict[str, tuple[tuple[int, ...], Callable[..., Initialiser]]] = {
     "zeros": ((0,), lambda fan_in, fan_out: Initialiser("constant", (Integer(0),))),
     "ones": ((0,), lambda fan_in, fan_out: Initialiser("constant", (Integer(1),))),
@@ -235,5 +251,14 @@ INITIALISERS: dict[str, tuple[tuple[int, ...], Callable[..., Initialiser]]] = {
     "he_uniform": ((0,), lambda fan_in, fan_out: _uniform(math.sqrt(6 / fan_in))),
     "glorot_normal": ((0,), lambda fan_in, fan_out: _normal(math.sqrt(2 / (fan_in + fan_out)))),
     "glorot_uniform": ((0,), lambda fan_in, fan_out: _uniform(math.sqrt(6 / (fan_in + fan_out)))),
+    "lecun_normal": ((0,), lambda fan_in, fan_out: _normal(math.sqrt(1 / fan_in))),
+    "lecun_uniform": ((0,), lambda fan_in, fan_out: _uniform(math.sqrt(3 / fan_in))),
+    "he_truncated": ((0,), lambda fan_in, fan_out: _truncated(math.sqrt(2 / fan_in))),
+    "glorot_truncated": ((0,), lambda fan_in, fan_out: _truncated(math.sqrt(2 / (fan_in + fan_out)))),
+    "lecun_truncated": ((0,), lambda fan_in, fan_out: _truncated(math.sqrt(1 / fan_in))),
+    "truncated_normal": (
+        (2,), lambda fan_in, fan_out, mean, deviation: Initialiser("truncated_normal", (mean, deviation))
+    ),
+    "orthogonal": ((0, 1), lambda fan_in, fan_out, gain=S.One: Initialiser("orthogonal", (gain,))),
 }
 """How a parameter may start: how many numbers it takes, and what it is, given the fans."""

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import sympy
-from sympy import Expr, Symbol
+from sympy import Expr, S, Symbol
 
 from nablac.errors import NameError_, ParseError, Place, ShapeError
 from nablac.ir.calls import CallReader, reducer
 from nablac.ir.equation import Equation, Origin, Reduction
 from nablac.ir.extents import Binder, check_bounds, solve
-from nablac.ir.functions import Access, IntAccess, absolute
+from nablac.ir.functions import ROW, Access, IntAccess, absolute
 from nablac.ir.index import fresh_names, index
 from nablac.ir.scope import BUILT_IN, Names, Scope, numbered
 from nablac.ir.syntax import EquationText, dotted, index_names, index_nodes, is_ellipsis
@@ -90,7 +90,8 @@ class _Elaborator(CallReader):
     def _finish(
         self, draft: _Draft, extents: Mapping[Symbol, Expr], bounds: Mapping[str, Expr]
     ) -> tuple[Equation, Tensor]:
-        body = draft.body.xreplace(dict(extents))
+        rows = {row: S.Zero if extents[e].is_Integer else ROW for e, row in self.rows.items()}
+        body = draft.body.xreplace(rows).xreplace(dict(extents))
         ranges = tuple((b.symbol, extents[b.placeholder]) for b in (*draft.indices, *draft.bound))
         reduction = Reduction(draft.kind, tuple(b.symbol for b in draft.bound)) if draft.kind else None
         origin = Origin(where=draft.where, layer=self.names.layer)

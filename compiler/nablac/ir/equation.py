@@ -15,7 +15,7 @@ from functools import cached_property
 from sympy import Expr, Symbol
 
 from nablac.errors import Place
-from nablac.ir.functions import Access, accesses
+from nablac.ir.functions import COUNTERS, Access, accesses
 from nablac.ir.tensor import Role, Tensor
 
 REDUCTIONS = ("sum", "prod", "max", "min", "argmax", "argmin")
@@ -82,8 +82,8 @@ class Equation:
 
     @cached_property
     def sources(self) -> tuple[str, ...]:
-        """The names of the tensors the body reads, each once."""
-        return tuple(dict.fromkeys(a.tensor for a in self.reads))
+        """The names of the tensors the body reads, each once; the counters of random numbers are none."""
+        return tuple(dict.fromkeys(a.tensor for a in self.reads if a not in COUNTERS))
 
     @property
     def shape(self) -> tuple[Expr, ...]:

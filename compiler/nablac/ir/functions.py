@@ -103,6 +103,39 @@ class Delta(Expr):
         return f"delta({printer.doprint(self.args[0])}, {printer.doprint(self.args[1])})"
 
 
+SEED, STEP, ROW = (IntAccess(f"random.{name}") for name in ("seed", "step", "row"))
+"""What a random number is a function of, besides its stream and its number in it.  The row is that of the batch at
+which the rows at hand begin, so that parts of a batch draw what the whole would."""
+COUNTERS = (SEED, STEP, ROW)
+
+TRAINING = Symbol("training")
+"""The condition that holds while the model is trained; each program has it decided before anything is done to it."""
+
+
+class Random(Expr):
+    """A number drawn evenly from [0, 1), a multiple of 2**-24: a function of a stream's name, a number in the stream,
+    the seed and the step (``ir/random`` says which).  As it is computed and not remembered, its derivative is 0."""
+
+    is_commutative = True
+    is_real = True
+    is_nonnegative = True
+
+    def __new__(cls, stream: str | Str, number: Expr | int, seed: Expr = SEED, step: Expr = STEP) -> Random:
+        name = stream if isinstance(stream, Str) else Str(stream)
+        return Expr.__new__(cls, name, *(sympy.sympify(a, strict=True) for a in (number, seed, step)))
+
+    @property
+    def stream(self) -> str:
+        """The name of the stream: one for each place in the model that draws."""
+        return str(self.args[0].name)
+
+    def _eval_derivative(self, symbol: Symbol) -> Expr:
+        return S.Zero
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"uniform({self.stream}, {printer.doprint(self.args[1])})"
+
+
 class Defined(Function):
     """A scalar function given by ``definition``, which states its value in other functions of the language."""
 
@@ -224,6 +257,7 @@ KINKS: dict[str, str] = {
     "abs": "abs'(0) = 0",
     "sign": "sign' = 0 everywhere",
     "floor": "floor' = 0 everywhere",
+    "uniform": "a random number has the derivative 0",
     "max(a, b)": "the first argument takes the gradient at a tie",
     "min(a, b)": "the first argument takes the gradient at a tie",
     "max[k], min[k]": "the first maximum (minimum) takes the gradient",

@@ -21,6 +21,7 @@ from sympy import Expr, Symbol
 
 from nablac.errors import InternalError
 from nablac.ir import functions as f
+from nablac.ir import random
 from nablac.ir.equation import Equation, Program
 from nablac.ir.tensor import Kind, Role
 
@@ -106,7 +107,7 @@ MPMATH = Arithmetic(
 
 
 def interpret(program: Program, values: Mapping[str, Any], arithmetic: Arithmetic = FLOAT64) -> dict[str, Array]:
-    """Every tensor of the program, given its inputs, parameters and state.
+    """Every tensor of the program, given its inputs, parameters and state; seed and step are 0 unless given.
 
     Raises ``InternalError`` where an extent is inconsistent or a value is missing: callers check users' data first.
     """
@@ -115,9 +116,9 @@ def interpret(program: Program, values: Mapping[str, Any], arithmetic: Arithmeti
     for tensor in program.tensors:
         if tensor.role is Role.RESULT:
             continue
-        if tensor.name not in values:
+        if tensor.name not in values and tensor.role is not Role.COUNTER:
             raise InternalError(f"interpret: no value for {tensor.name}")
-        array = np.asarray(values[tensor.name])
+        array = np.asarray(values.get(tensor.name, 0))
         arrays[tensor.name] = array.astype(np.int64 if tensor.kind is Kind.INT else arithmetic.dtype)
         for expected, found in zip(tensor.shape, array.shape, strict=True):
             if isinstance(expected, Symbol) and sizes.setdefault(expected, found) == found:
@@ -170,6 +171,10 @@ class _Evaluation:
             return np.where(self.condition(node.args[0]), self.real(node.args[1]), self.real(node.args[2]))
         if isinstance(node, f.Delta):
             return self.number(self.integer(node.args[0]) == self.integer(node.args[1]))
+        if isinstance(node, f.Random):
+            number, seed, step = (self.integer(a) for a in node.args[1:])
+            drawn = random.uniform(seed, step, random.stream_number(node.stream), number)
+            return drawn.astype(self.arithmetic.dtype) * self.arithmetic.number(sympy.S.One)
         if node.is_Number or isinstance(node, sympy.NumberSymbol):
             return self.arithmetic.number(node)
         if isinstance(node, Symbol):
@@ -283,4 +288,6 @@ class _Evaluation:
             return sum(parts[1:], parts[0])
         if node.is_Mul:
             return math.prod(parts[1:], start=parts[0])
+        if node.is_Pow:
+            return parts[0] ** parts[1]
         raise InternalError(f"interpret: {node} is not an index expression")

@@ -18,6 +18,7 @@ from nablac.errors import NablacError, NameError_, ParseError, Place
 from nablac.ir.declare import check_plain_name, parse_declaration
 from nablac.ir.elaborate import elaborate
 from nablac.ir.equation import Equation, Program
+from nablac.ir.random import counters
 from nablac.ir.scope import BUILT_IN, Names
 from nablac.ir.syntax import EquationText, FunctionText, dotted, read_expression, read_statement
 from nablac.ir.tensor import Role, Tensor
@@ -96,7 +97,8 @@ def parse_program(
     """
     given = tuple(parse_declaration(name, text, Role.INPUT) for name, text in declared.items())
     parsed = parse_equations(lines, {t.name: t for t in given})
-    return Program("program", given + parsed.tensors, parsed.equations, tuple(results), dtype)
+    tensors = given + counters(parsed.equations) + parsed.tensors
+    return Program("program", tensors, parsed.equations, tuple(results), dtype)
 
 
 def parse_functions(lines: Iterable[Line | str]) -> dict[str, FunctionText]:

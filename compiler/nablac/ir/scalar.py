@@ -17,7 +17,7 @@ from sympy.logic.boolalg import Boolean
 
 from nablac.errors import NablacError, NameError_, ParseError, Place, ShapeError
 from nablac.ir.extents import Binder, Reading
-from nablac.ir.functions import Access, IntAccess
+from nablac.ir.functions import ROW, TRAINING, Access, IntAccess
 from nablac.ir.index import is_index
 from nablac.ir.scope import BUILT_IN, Names, Scope, counted, declared_at, suggestion
 from nablac.ir.syntax import REDUCERS, dotted, index_nodes, is_ellipsis
@@ -28,6 +28,9 @@ MAX_NODES = 2000
 MAX_DEPTH = 70
 MAX_POWER = 1024
 MAX_BITS = 4096
+
+CONSTANTS = {"pi": sympy.pi, "training": TRAINING, ROW.tensor: ROW}
+"""Names that mean the same everywhere."""
 
 
 class ScalarReader:
@@ -42,6 +45,8 @@ class ScalarReader:
         self.active: list[Binder] = []
         self.readings: list[Reading] = []
         self.leading: tuple[str, ...] = ()
+        self.draws: dict[int, int] = {}  # the number of each place that draws random numbers
+        self.rows: dict[Symbol, Symbol] = {}  # by an extent: at which of so many rows those at hand begin
 
     def _call(self, node: ast.Call, scope: Scope) -> Expr | Boolean:
         """A call's meaning."""
@@ -111,9 +116,9 @@ class ScalarReader:
 
     def _number(self, node: ast.expr, scope: Scope) -> Expr:
         value = self._value(node, scope)
-        if isinstance(value, Boolean) and not isinstance(value, Expr):
+        if isinstance(value, Boolean) and (not isinstance(value, Expr) or value == TRAINING):
             raise ParseError(
-                "a comparison is not a number",
+                "'training' is not a number" if value == TRAINING else "a comparison is not a number",
                 found=ast.unparse(node)[:80],
                 where=self._place(node, scope.line),
                 remedy="write where(condition, 1, 0)",
@@ -123,7 +128,7 @@ class ScalarReader:
 
     def _condition(self, node: ast.expr, scope: Scope) -> Boolean:
         value = self._value(node, scope)
-        if not isinstance(value, Boolean) or isinstance(value, Symbol):
+        if not isinstance(value, Boolean) or (isinstance(value, Symbol) and value != TRAINING):
             raise ParseError(
                 "a condition is needed, and this is a number",
                 found=ast.unparse(node)[:80],
@@ -173,8 +178,8 @@ class ScalarReader:
             return self._read(name, node, [], scope)
         if name in self.extents:
             return self.extents[name]
-        if name == "pi":
-            return sympy.pi
+        if name in CONSTANTS:
+            return CONSTANTS[name]
         raise self._unknown(name, node, scope)
 
     def _unknown(self, name: str, node: ast.AST, scope: Scope) -> NameError_:

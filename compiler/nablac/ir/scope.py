@@ -15,7 +15,9 @@ from nablac.ir.syntax import REDUCERS, FunctionText
 from nablac.ir.tensor import Tensor
 from nablac.ir.tokens import Line
 
-BUILT_IN = frozenset({"where", "delta", "clamp", "max", "min", "pi", *REDUCERS, *ELEMENTARY})
+BUILT_IN = frozenset(
+    {"where", "delta", "clamp", "max", "min", "pi", "uniform", "training", *REDUCERS, *ELEMENTARY}
+)
 """Names that an equation may not give to anything else."""
 
 

@@ -16,6 +16,7 @@ class Role(Enum):
     INPUT = "input"  # given with every call: data, labels, the learning rate
     PARAM = "param"  # learned; all of them lie in one flat array
     STATE = "state"  # the optimizer's memory
+    COUNTER = "counter"  # the seed and the step, of which random numbers are a function
     RESULT = "result"  # computed by an equation
 
 
@@ -42,7 +43,7 @@ class Tensor:
     """A declaration.
 
     ``shape`` holds extents (``sympy.Integer`` or a symbol such as n); ``bound`` is the number of classes of a
-    label tensor, whose values lie in 0 ... bound-1.
+    label tensor, whose values lie in 0 ... bound-1.  A ``frozen`` parameter is read as the others, and not learned.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Tensor:
     bound: Expr | None = None
     initialiser: Initialiser | None = None
     where: Place | None = field(default=None, compare=False)
+    frozen: bool = False
 
     def __str__(self) -> str:
         axes = ", ".join(str(e) for e in self.shape)

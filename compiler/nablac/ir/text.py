@@ -10,7 +10,7 @@ from sympy.printing.precedence import PRECEDENCE, precedence
 from sympy.printing.str import StrPrinter
 
 from nablac.ir.equation import Equation, Program
-from nablac.ir.functions import NAMES, Access, Delta, Where
+from nablac.ir.functions import NAMES, Access, Delta, Random, Where
 from nablac.ir.tensor import Kind, Role, Tensor
 
 PRECEDENCE_OR, PRECEDENCE_AND, PRECEDENCE_NOT = 20, 30, 40
@@ -46,7 +46,8 @@ def print_tensor(tensor: Tensor) -> str:
     if tensor.bound is not None:
         kind, axes = "label", [*axes, str(tensor.bound)]
     start = f" ~ {tensor.initialiser}" if tensor.initialiser else ""
-    return f"{tensor.name}: {kind}" + (f"[{', '.join(axes)}]" if axes else "") + start
+    frozen = "frozen " if tensor.frozen else ""
+    return f"{tensor.name}: {frozen}{kind}" + (f"[{', '.join(axes)}]" if axes else "") + start
 
 
 def print_equations(program: Program) -> str:
@@ -88,6 +89,9 @@ class _TextPrinter(StrPrinter):
 
     def _print_Delta(self, node: Delta) -> str:
         return f"delta({', '.join(self._print(a) for a in node.args)})"
+
+    def _print_Random(self, node: Random) -> str:
+        return f"uniform({node.stream}, {self._print(node.args[1])})"
 
     def _print_Function(self, node: Any) -> str:
         name = NAMES.get(node.func, node.func.__name__)

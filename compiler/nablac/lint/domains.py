@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import sympy
 from sympy import Expr, Pow
 
+from nablac.algebra.rename import index_symbols
 from nablac.ir import functions as f
 from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import Access, Where
@@ -67,7 +68,7 @@ def domains(study: Study) -> Iterator[Finding]:
     differentiated = {e.target for e in study.plain.equations if e.target in study.active}
     programs: tuple[tuple[Program, Ranges], ...] = ((study.plain, study.ranges),)
     if study.measured.results != study.plain.results:
-        programs += ((study.measured, Ranges(study.measured)),)
+        programs += ((study.measured, Ranges(study.measured, kept=study.kept)),)
     for program, ranges in programs:
         learned = program is study.plain
         for equation in program.equations:
@@ -85,6 +86,8 @@ def _uses(equation: Equation, ranges: Ranges, study: Study, learned: bool) -> It
         if found is None:
             continue
         argument, domain = found
+        if not (argument.has(Access) or index_symbols(argument) or equation.target in study.measured.defined):
+            continue  # of extents alone, and in training alone: the module refuses a batch of too few rows
         slope = learned and any(a.tensor in study.active for a in argument.atoms(Access))
         wanted, words = (domain.slope, domain.words[1]) if slope else (domain.value, domain.words[0])
         interval = ranges.of(argument, equation, known)

@@ -71,6 +71,7 @@ _FIXED: dict[type, Interval] = {
     f.log1mexp: -POSITIVE,
     f.exprel: POSITIVE,
     f.Delta: UNIT,
+    f.Random: UNIT,
 }
 
 _STRICT = {
@@ -92,12 +93,20 @@ class Share:
 
 
 class Ranges:
-    """The intervals of one program's tensors; ``inputs`` is what is taken for granted of real inputs."""
+    """The intervals of one program's tensors; ``inputs`` is what is taken for granted of real inputs, ``kept`` what of
+    some parameters, ``least`` and ``longest`` what of named extents."""
 
-    def __init__(self, program: Program, inputs: Interval = ALL, longest: float = INFINITY) -> None:
+    def __init__(
+        self,
+        program: Program,
+        inputs: Interval = ALL,
+        longest: float = INFINITY,
+        kept: Mapping[str, Interval] = MappingProxyType({}),
+        least: int = 1,
+    ) -> None:
         self.program = program
-        self.longest = longest
-        self.tensors: dict[str, Interval] = {}
+        self.least, self.longest = least, longest
+        self.tensors: dict[str, Interval] = dict(kept)
         self._plain: dict[tuple[str, Expr], Interval] = {}
         for tensor in program.tensors:
             if tensor.role is Role.RESULT:
@@ -110,7 +119,7 @@ class Ranges:
             self.tensors[equation.target] = self._result(equation)
 
     def _extent(self, extent: Expr) -> Interval:
-        return point(float(extent)) if extent.is_Integer else Interval(1.0, self.longest)
+        return point(float(extent)) if extent.is_Integer else Interval(float(self.least), self.longest)
 
     def _result(self, equation: Equation) -> Interval:
         kind = equation.reduction.kind if equation.reduction else None

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from sympy import Expr
 
+from nablac.algebra.least import least_rows
 from nablac.algebra.rename import normal_form
 from nablac.errors import Place
 from nablac.ir.equation import Program
@@ -14,7 +15,7 @@ from nablac.ir.functions import accesses
 from nablac.ir.syntax import REDUCERS
 from nablac.ir.tensor import Kind, Role
 from nablac.ir.text import print_expression
-from nablac.lint.interval import Interval
+from nablac.lint.interval import NONNEGATIVE, Interval
 from nablac.lint.ranges import Ranges
 from nablac.pipeline import Compiled
 
@@ -38,7 +39,7 @@ class Study:
     @cached_property
     def parameters(self) -> tuple[str, ...]:
         """What is learned."""
-        return tuple(t.name for t in self.written.having(Role.PARAM))
+        return self.model.trained
 
     @cached_property
     def batch(self) -> Expr | None:
@@ -65,12 +66,27 @@ class Study:
     @cached_property
     def ranges(self) -> Ranges:
         """Where the values lie in the equations that were differentiated."""
-        return Ranges(self.plain)
+        return Ranges(self.plain, kept=self.kept)
+
+    @cached_property
+    def kept(self) -> Mapping[str, Interval]:
+        """The statistics that are never below 0: none at the start, nor the next where all of these are not."""
+        kept: dict[str, Interval] = {}
+        for name, _ in self.model.statistics:
+            start = self.written.declared[name].initialiser
+            if start is not None and start.name == "constant" and start.arguments[0] >= 0:
+                kept[name] = NONNEGATIVE
+        while True:
+            following = Ranges(self.plain, kept=kept, least=least_rows(self.plain)).tensors
+            staying = {n: following[target].is_nonnegative for n, target in self.model.statistics if n in kept}
+            if all(staying.values()):
+                return kept
+            kept = {name: interval for name, interval in kept.items() if staying[name]}
 
     @cached_property
     def moderate(self) -> Ranges:
         """The same for inputs of moderate size, which tells what is bounded by itself."""
-        return Ranges(self.plain, MODERATE, MANY)
+        return Ranges(self.plain, MODERATE, MANY, self.kept)
 
     def needed(self, results: Iterable[str]) -> Set[str]:
         """What some results need of the model as written, themselves among it."""

@@ -17,7 +17,7 @@ def unused(study: Study) -> Iterator[Finding]:
     learned = study.needed([model.loss])
     answered = study.needed(program.results)
     for tensor in program.having(Role.PARAM):
-        if tensor.name not in learned:
+        if tensor.name not in learned and not tensor.frozen:
             only = ": only outputs or metrics read it" if tensor.name in answered else ""
             yield Finding(
                 RULE,

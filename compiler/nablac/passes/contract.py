@@ -166,10 +166,11 @@ def _pairwise(equation: Equation, groups: list[_Group], outside: Expr, taken: se
 
 
 def _as_read(factors: Expr, wanted: frozenset[Symbol]) -> tuple[Symbol, ...]:
-    """Indices in the order in which the widest elements have them, so that a part lies in memory as its factors do."""
+    """Indices in the order in which the widest elements have them, so that a part lies in memory as its factors do;
+    those that no element has, as in a factor that draws a number for each of them, come last."""
     elements = sorted(accesses(factors), key=lambda a: -len(a.indices))
     found = dict.fromkeys(s for a in elements for i in a.indices for s in sorted(index_symbols(i), key=str))
-    return tuple(i for i in found if i in wanted)
+    return tuple(i for i in found if i in wanted) + tuple(sorted(wanted - found.keys(), key=str))
 
 
 def _path(equation: Equation, groups: list[_Group]) -> list[tuple[int, ...]]:

@@ -24,7 +24,13 @@ from nablac.plan.localise import forwarded, localised
 from nablac.plan.loops import Buffer, Loop, Nest, Number, Pick, Schedule, Space, Statement, Store, stored, walk
 from nablac.plan.tidy import tidied
 
-SPACES = {Role.INPUT: Space.INPUT, Role.PARAM: Space.PARAM, Role.STATE: Space.STATE, Role.RESULT: Space.WORK}
+SPACES = {
+    Role.INPUT: Space.INPUT,
+    Role.COUNTER: Space.INPUT,
+    Role.PARAM: Space.PARAM,
+    Role.STATE: Space.STATE,
+    Role.RESULT: Space.WORK,
+}
 
 
 @dataclass(frozen=True)

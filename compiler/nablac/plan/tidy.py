@@ -13,7 +13,7 @@ from dataclasses import replace
 from sympy import Add, Expr, Mul, Pow, S, Symbol
 from sympy.logic.boolalg import Boolean
 
-from nablac.ir.functions import Access, Delta, Where, accesses
+from nablac.ir.functions import Access, Delta, Random, Where, accesses
 from nablac.plan.localise import renamed
 from nablac.plan.loops import Loop, Mode, Pick, Statement, Store, stored, walk
 
@@ -55,6 +55,8 @@ def _lifted(loop: Loop, known: dict[Expr, Access], fresh: Callable[[str], Access
             return e
         if not isinstance(e, Boolean) and constant(e):
             return lift(e)
+        if isinstance(e, Random):
+            return e
         if isinstance(e, Where):
             return Where(visit(e.args[0]), *(_branch(a, visit) for a in e.args[1:]))
         if isinstance(e, (Add, Mul)):
@@ -91,6 +93,8 @@ def _branch(e: Expr, visit: Callable[[Expr], Expr]) -> Expr:
         return e
     if not e.has(Access):
         return visit(e)
+    if isinstance(e, Random):
+        return e
     new = [_branch(a, visit) if isinstance(a, Expr) else a for a in e.args]
     return e if all(a is b for a, b in zip(new, e.args, strict=True)) else e.func(*new)
 
@@ -135,7 +139,8 @@ def _shared(body: tuple[Statement, ...], fresh: Callable[[str], Access]) -> tupl
                 repeated.add(e)
                 return
             seen.add(e)
-        for a in e.args[:1] if isinstance(e, Where) else e.args:
+        last = 1 if isinstance(e, Where) else 0 if isinstance(e, Random) else len(e.args)
+        for a in e.args[:last]:
             count(a)
 
     for s in body:
@@ -152,7 +157,8 @@ def _shared(body: tuple[Statement, ...], fresh: Callable[[str], Access]) -> tupl
             return named[e]
         if _is_leaf(e):
             return e
-        args = [visit(e.args[0]), *e.args[1:]] if isinstance(e, Where) else [visit(a) for a in e.args]
+        last = 1 if isinstance(e, Where) else 0 if isinstance(e, Random) else len(e.args)
+        args = [*map(visit, e.args[:last]), *e.args[last:]]
         new = e if all(a is b for a, b in zip(args, e.args, strict=True)) else e.func(*args)
         if e in repeated:
             named[e] = fresh(_stem(e))

@@ -9,7 +9,7 @@ from nablac.errors import NameError_
 from nablac.ir.equation import Equation
 from nablac.ir.tensor import Role
 from nablac.lint.rules import lint
-from nablac.pipeline import Compiled
+from nablac.pipeline import CHECKED, Compiled
 from nablac.plan.loops import Schedule
 from nablac.report.content import Entry, Gradient, Report, Sheet, Span, TensorRow
 from nablac.report.costs import StepCosts
@@ -57,6 +57,7 @@ def build_report(
         sheets=(_layers(step),),
         source=source,
         spec=spec,
+        whole=wrt is None and trained is compiled,
     )
 
 
@@ -74,7 +75,7 @@ def _entries(stages: Stages, spans: Mapping[int, tuple[Span, ...]]) -> list[Entr
     compiled, notation = stages.compiled, stages.notation
     found: dict[int, Entry] = {}
     for name, program in compiled.programs.items():
-        for equation in program.equations:
+        for equation in program.equations if name != CHECKED else ():
             number = compiled.number(equation)
             if number not in found:
                 has_axes = equation.indices or any(access.indices for access in equation.reads)
@@ -108,15 +109,16 @@ def _tensors(
     layers = {e.equation.target: e.equation.origin.layer for e in entries}
     for program in compiled.every_program:
         for tensor in program.tensors:
-            if tensor.name in rows:
+            if tensor.name in rows or tensor.role is Role.COUNTER:
                 continue
             kinds = {Role.INPUT: "input", Role.PARAM: "param", Role.STATE: "state"}
             kind = kinds.get(tensor.role) or ("adjoint" if tensor.name in compiled.terms else "result")
             dtype = "int64" if tensor.kind.value == "int" else program.dtype
             layer = layers.get(tensor.name) or (tensor.name.rpartition(".")[0] if kind == "param" else None)
+            kind = "frozen" if tensor.frozen else kind
             symbol, shape = notation.symbol(tensor.name), tuple(str(e) for e in tensor.shape)
             rows[tensor.name] = TensorRow(tensor.name, symbol, kind, shape, dtype, layer or None)
-    order = {"input": 0, "param": 1, "state": 2, "result": 3, "adjoint": 4}
+    order = {"input": 0, "param": 1, "frozen": 2, "state": 3, "result": 4, "adjoint": 5}
     return sorted(rows.values(), key=lambda row: order[row.kind])
 
 

@@ -143,7 +143,7 @@ class TensorRow:
 
     name: str
     symbol: Box
-    kind: str  # "input", "param", "state", "result", "adjoint"
+    kind: str  # "input", "param", "frozen", "state", "result", "adjoint"
     shape: tuple[str, ...]
     dtype: str
     layer: str | None = None
@@ -169,6 +169,7 @@ class Report:
     spec: str | None = None  # the user's own source, whose lines the places count
     drawings: Mapping[str, str] = field(default_factory=dict)  # title -> SVG
     sheets: tuple[Sheet, ...] = ()
+    whole: bool = True  # whether every gradient of the training is told, and with them the update
 
     @property
     def about(self) -> str:

@@ -194,10 +194,13 @@ class StepCosts:
             total.add(1, tensor.shape)
         return total
 
-    def of_flat(self, times: int) -> Sum:
+    def of_flat(self, times: int, frozen: bool = False) -> Sum:
         """A number for each parameter, some times over: what the flat vectors of the update come to."""
-        total = Sum()
-        total.add_all(self.parameters(), times)
+        total, each = Sum(), Sum()
+        for tensor in self.program.having(Role.PARAM):
+            if frozen or not tensor.frozen:
+                each.add(1, tensor.shape)
+        total.add_all(each, times)
         return total
 
     def update_operations(self) -> Sum:
@@ -250,8 +253,8 @@ class StepCosts:
         work.add_polynomial(arenas.integers.length, INTEGER_BYTES)
         inputs = [t for t in self.program.having(Role.INPUT) if t.name in self.program.readers]
         return {
-            "parameters in memory": self.of_flat(self.real),
-            "gradient in memory": self.of_flat(self.real),
+            "parameters in memory": self.of_flat(self.real, frozen=True),
+            "gradient in memory": self.of_flat(self.real, frozen=True),
             "state of the optimizer in memory": self.of_flat(self.real * len(self.compiled.model.optimizer.state)),
             "batch in memory": _total(map(self.bytes_of, inputs)),
             "working memory": work,

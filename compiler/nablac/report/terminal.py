@@ -18,7 +18,7 @@ QUIET, HEAD, NUMBER, MATRIX, LAW = "dim", "bold", "cyan", "green", "magenta"
 
 
 def terminal(report: Report, width: int, steps: bool = False) -> Text:
-    """The forward equations and each gradient with its numbered equations; ``steps`` adds the derivations."""
+    """The forward equations, each gradient and the update, with their numbers; ``steps`` adds the derivations."""
     page = _Page(width)
     page.line((report.name, HEAD), (f"  {report.title}" if report.title else "", ""))
     page.line((report.about, QUIET))
@@ -30,7 +30,11 @@ def terminal(report: Report, width: int, steps: bool = False) -> Text:
             if entry.steps:
                 page.line((f"  how ({entry.number}) came about", HEAD))
                 page.steps(entry.steps)
-    shown = [*forward, *_gradients(page, report, steps)]
+    update = [e for e in report.entries if e.kind == "update" and report.whole]
+    shown = [*forward, *_gradients(page, report, steps), *update]
+    if update:
+        page.section("update")
+        page.equations(update)
     _legend(page, report, shown)
     for warning in report.warnings:
         page.line()

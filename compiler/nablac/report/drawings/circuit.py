@@ -28,7 +28,7 @@ from sympy.logic.boolalg import Boolean, BooleanFunction
 
 from nablac.errors import InternalError
 from nablac.ir.equation import Equation, Program
-from nablac.ir.functions import NAMES, Access, Where
+from nablac.ir.functions import NAMES, Access, Random, Where
 from nablac.ir.tensor import Tensor
 from nablac.ir.text import fraction_in_order, print_expression, terms_in_order
 
@@ -113,6 +113,8 @@ class _Parts:
             return self.make(Where(condition, *(self.name(a) for a in node.args[1:])), "where")
         if isinstance(node, Function) or node.is_Pow:
             return self.call(node)
+        if isinstance(node, Random):
+            return self.make(node, "uniform")
         raise InternalError(f"explode: {type(node).__name__} in the equation of {self.equation.target}")
 
     def sum(self, node: Expr) -> Access:

@@ -70,7 +70,7 @@ def model_graph(model: Model) -> Graph:
 
 
 def _operations(model: Model) -> Graph:
-    exploded = explode(model.program)
+    exploded = explode(model.in_training)
     program = exploded.program
     leaves = {t.name: t for t in program.tensors if t.role in (Role.INPUT, Role.PARAM)}
     nodes: list[Node] = []

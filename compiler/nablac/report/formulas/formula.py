@@ -14,7 +14,7 @@ from sympy import Add, Expr, Mul, Pow, S, Symbol, default_sort_key, exp
 
 from nablac.ir import functions as f
 from nablac.ir.equation import Equation
-from nablac.ir.functions import NAMES, Access, Delta, IntAccess, Where
+from nablac.ir.functions import NAMES, ROW, Access, Delta, IntAccess, Random, Where
 from nablac.ir.text import decimal, fraction_in_order, over_and_under, terms_in_order
 from nablac.report.formulas.boxes import (
     Big,
@@ -145,6 +145,9 @@ class _Builder:
             return (Element(symbol, indices) if indices else symbol), ATOM
         if isinstance(node, Symbol):
             return symbol_box(node), ATOM
+        if isinstance(node, Random):
+            name = Script(Name("uniform"), stem(node.stream.removesuffix(".draw")).box())
+            return Call(name, (self.box(node.args[1].xreplace({ROW: S.Zero}), LOOSE),)), ATOM
         if isinstance(node, Delta):
             a, b = sorted(node.args, key=lambda x: (not isinstance(x, Symbol), x.has(IntAccess)))
             return Fenced("[", row(self.box(a, ADD), Operator("=="), self.box(b, ADD))), ATOM

@@ -120,7 +120,8 @@ class _Naming:
         self.equations: dict[str, Equation] = {}
         for program in programs:
             for tensor in program.tensors:
-                self.tensors.setdefault(tensor.name, tensor)
+                if tensor.role is not Role.COUNTER:
+                    self.tensors.setdefault(tensor.name, tensor)
             for equation in program.equations:
                 self.equations.setdefault(equation.target, equation)
         self.gradients = gradients

@@ -57,8 +57,8 @@ def differences(model: Model, point: Point, seed: int = 0) -> tuple[Difference, 
     """The comparison for each parameter, and in circuits for each input too."""
     circuit = is_circuit(model.program)
     roles = (Role.INPUT, Role.PARAM) if circuit else (Role.PARAM,)
-    names = [t.name for t in model.program.tensors if t.role in roles and t.kind is Kind.REAL]
-    records, made = gradient_program(model.program, model.loss, names)
+    names = [t.name for t in model.program.tensors if t.role in roles and t.kind is Kind.REAL and not t.frozen]
+    records, made = gradient_program(model.in_training, model.loss, names)
     derived = interpret(records[-1].program, point.values)
     slope = _central(model, point) if circuit else _complex_step(model, point)
     rng = np.random.default_rng(seed)
@@ -118,7 +118,7 @@ def _central(model: Model, point: Point) -> Slope:
 
 
 def _loss_alone(model: Model) -> Program:
-    return without_dead(replace(model.program, results=(model.loss,)))
+    return without_dead(replace(model.in_training, results=(model.loss,)))
 
 
 def differences_sheet(found: tuple[Difference, ...]) -> Sheet:

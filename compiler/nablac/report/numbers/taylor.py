@@ -93,10 +93,10 @@ class Expansion:
 
 def expansion(model: Model, point: Point) -> Expansion:
     """The expansion at a point with respect to all parameters, with steps around the model's own learning rate."""
-    names = [t.name for t in model.program.having(Role.PARAM)]
+    names = list(model.trained)
     if not names:
         raise DerivativeError("the model has no parameters, so there is no step to expand")
-    records, derived = gradient_program(model.program, model.loss, names)
+    records, derived = gradient_program(model.in_training, model.loss, names)
     twice = forward(derived.program, names, list(derived.names.values()))
     directions = [t.name for t in twice.program.having(Role.INPUT) if t.name not in derived.program.declared]
     arrays = interpret(shift(derived.program), point.values)
@@ -124,7 +124,7 @@ def _inner(left: Any, right: Any) -> float:
 
 def _loss_along(model: Model, point: Point, gradient: Mapping[str, NDArray[Any]]) -> Callable[[float], float]:
     """The loss as a function of the learning rate."""
-    program = replace(model.program, results=(model.loss,))
+    program = replace(model.in_training, results=(model.loss,))
     for one in (*BEFORE, shift, without_dead):
         program = one(program)
 

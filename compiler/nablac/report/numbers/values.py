@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nablac.frontend.model import Model
 from nablac.ir.equation import Equation, Program
 from nablac.ir.interpret import interpret
-from nablac.ir.tensor import Kind, Tensor
+from nablac.ir.tensor import Kind, Role, Tensor
 from nablac.passes.differentiate import reverse
 from nablac.pipeline import gradient_program
 from nablac.report.content import Sheet
@@ -50,7 +50,7 @@ class Values:
 def evaluate(model: Model, point: Point) -> Values:
     """The model's tensors and the gradients of its loss; in circuits those of every single operation too."""
     circuit = is_circuit(model.program)
-    program = explode(model.program).program if circuit else model.program
+    program = explode(model.in_training).program if circuit else model.in_training
     wrt = influences(program, model.loss)
     derived = reverse(program, model.loss, wrt)
     longer = derived.program
@@ -61,7 +61,8 @@ def evaluate(model: Model, point: Point) -> Values:
     gradients = {name: arrays[derived.names[name]] for name in wrt} | {model.loss: np.ones(())}
     if not all(np.all(np.isfinite(a)) for a in (*arrays.values(), *gradients.values())):
         _mend(program, model.loss, wrt, point, arrays, gradients)
-    quantities = {t.name: Quantity(t, arrays[t.name], gradients.get(t.name)) for t in program.tensors}
+    shown = [t for t in program.tensors if t.role is not Role.COUNTER]
+    quantities = {t.name: Quantity(t, arrays[t.name], gradients.get(t.name)) for t in shown}
     return Values(model.loss, point, quantities, {pair: arrays[name] for pair, name in parts.items()}, circuit)
 
 

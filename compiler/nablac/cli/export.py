@@ -1,0 +1,43 @@
+"""cli/export: the command that writes parameters, or the forward pass, into files for other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nablac.cli.shared import DTYPE, told
+
+
+@click.command()
+@click.argument("spec")
+@click.option(
+    "--params",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A run's folder or checkpoint.npz, or a .npz or .safetensors file with an array for each parameter.",
+)
+@click.option(
+    "--to",
+    "target",
+    metavar="FILE",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="NAME.safetensors, NAME.npz or NAME.onnx; without an ending, a run's folder.",
+)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@DTYPE
+@told
+def export(spec: str, params: Path | None, target: Path, force: bool, dtype: str | None) -> None:
+    """Write the parameters of SPEC's model, or its forward pass with them, for other tools.
+
+    \b
+      nablac export digits.yaml --params runs/digits --to digits.safetensors
+      nablac export digits.yaml --params runs/digits --to digits.onnx         compared with onnxruntime
+      nablac export digits.yaml --params digits.safetensors --to runs/again   a run, for predict and evaluate
+
+    Names, shapes and numbers are checked against the model.  Files are written whole or not at all.
+    """
+    from nablac.interchange.export import export as write
+
+    click.echo(write(spec, params, target, dtype=dtype, force=force))

@@ -1,0 +1,40 @@
+"""training/options: the words after ``nablac train SPEC`` as options: those of the module's own train command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from nablac.errors import NablacError
+
+
+class OptionError(NablacError):
+    """An option that a command does not have, or a value that it does not take."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(message, remedy="nablac train --help lists the options")
+
+
+def read_options(module: ModuleType, arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a training: files, the run's folder, and whatever ``TRAINING`` of the module names."""
+    parser = _Parser(prog="nablac train", add_help=False)
+    parser.add_argument("--data", nargs="+", default=[])
+    parser.add_argument("--val", nargs="+", default=[])
+    parser.add_argument("--target", default=module.TARGET)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--resume", action="store_true")
+    if hasattr(module, "Ranks"):
+        parser.add_argument("--mpi", action="store_true")
+    for name, value in module.TRAINING.items():
+        parser.add_argument(f"--{name}".replace("_", "-"), type=type(value), default=value)
+    return parser.parse_args(arguments)
+
+
+def settings(module: ModuleType, options: argparse.Namespace) -> dict[str, Any]:
+    """What ``fit`` is told beside the data."""
+    return {name: getattr(options, name) for name in module.TRAINING}

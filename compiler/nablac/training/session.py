@@ -1,0 +1,195 @@
+"""training/session: ``nablac train`` from data to plots: a compiled module trains, and is watched and judged."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from io import TextIOWrapper
+from itertools import chain, count
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from nablac.training.data import balance_lines, class_names, read
+from nablac.training.evaluation import evaluate
+from nablac.training.lines import PlainLines
+from nablac.training.logs import JsonLines
+from nablac.training.options import OptionError, read_options, settings
+from nablac.training.record import Record
+
+INTERRUPTED = 130
+
+
+def train(
+    module: ModuleType,
+    spec: str,
+    arguments: Sequence[str],
+    *,
+    tensorboard: Path | None = None,
+    folds: int | None = None,
+    plots: bool = True,
+) -> int:
+    """Train as the arguments say, watched; then judge the result on the validation samples.  The exit code."""
+    if isinstance(sys.stdout, TextIOWrapper):  # a class may have a name that the terminal has no letters for
+        sys.stdout.reconfigure(errors="replace")
+    options = read_options(module, arguments)
+    if getattr(options, "mpi", False):  # every process is one of many, and only the module knows which
+        code: int = module.main(["train", *arguments])
+        return code
+    with told_by(module):
+        data, validation = read(module, options)
+        names = class_names(module, options.data)
+        for line in balance_lines(module, data, names):
+            print(line, file=sys.stderr)
+        if folds is not None:
+            _train_folds(module, options, data, folds, [Record(spec, arguments)])
+            return 0
+        with run_folder(module, options) as folder, contextlib.ExitStack() as stack:
+            watchers: list[Any] = [JsonLines(folder), Record(spec, arguments)]
+            if tensorboard is not None:
+                from nablac.training.tensorboard import TensorBoard
+
+                watchers.append(stack.enter_context(TensorBoard(tensorboard / folder.name)))
+            watchers.append(stack.enter_context(view(module, options, data, folder)))
+            kept = {"out": folder, "resume": options.resume, "progress": False, "callbacks": watchers}
+            run = module.fit(**data, **settings(module, options), validation=validation, **kept)
+        tell(run.history, options)
+        if run.history:
+            with kept_anyway(folder):
+                judge(module, run, module._split(data, validation, options.seed), names, plots)
+        print(f"wrote {', '.join(sorted(path.name for path in folder.iterdir()))} in {folder}")
+    return 0
+
+
+def _train_folds(
+    module: ModuleType, options: argparse.Namespace, data: dict[str, Any], folds: int, watchers: list[Any]
+) -> None:
+    """Train once for each fold, held out; the table of what they came to."""
+    from nablac.data.folds import cross_validate
+
+    if options.resume:
+        raise OptionError("folds cannot be resumed", found="--folds with --resume", remedy="leave one of them out")
+
+    def told(number: int, row: Mapping[str, float]) -> None:
+        measures = (f"{name} {value:.6g}" for name, value in row.items() if name.startswith("val_"))
+        print(f"fold {number}/{folds}", *measures, sep="  ", file=sys.stderr)
+
+    with run_folder(module, options) as folder:
+        kept: dict[str, Any] = {"progress": False, "callbacks": watchers, **settings(module, options)}
+        found = cross_validate(module, data, folds, out=folder, told=told, **kept)
+    print(found)
+    print(f"wrote {', '.join(sorted(path.name for path in folder.iterdir()))} in {folder}")
+
+
+@contextlib.contextmanager
+def told_by(module: ModuleType) -> Iterator[None]:
+    """Mistakes that the module finds, and Ctrl-C, end as they do in its own command line."""
+    try:
+        yield
+    except (module.InputError, KeyboardInterrupt) as error:
+        print(f"{type(error).__name__}: {error.args[0] if error.args else 'nothing is saved'}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, module.InputError) else INTERRUPTED)
+
+
+@contextlib.contextmanager
+def kept_anyway(folder: Path) -> Iterator[None]:
+    """Ctrl-C while the run is judged: it says that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"the training is done and kept in {folder}, but not judged") from None
+
+
+@contextlib.contextmanager
+def run_folder(module: ModuleType, options: argparse.Namespace) -> Iterator[Path]:
+    """The folder that is named, or a new one, which goes again if nothing is left in it."""
+    folder: Path = options.out or _own_folder(module, not options.resume)
+    try:
+        yield folder
+    finally:
+        if not options.out:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _own_folder(module: ModuleType, new: bool) -> Path:
+    """A new folder for the module's runs, or the one with the newest run."""
+    if hasattr(module, "_folder"):
+        return Path(module._folder(fresh=new))
+    folder = Path("runs", module.NAME)
+    if new:
+        return fresh(folder)
+    saved = folder.parent.glob("*/checkpoint.npz")
+    own = [file for file in saved if re.fullmatch(rf"{folder.name}(-\d+)?", file.parent.name)]
+    return max(own, key=lambda file: file.stat().st_mtime).parent if own else folder
+
+
+def on_terminal() -> bool:
+    """Whether what is printed can be drawn anew."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+@contextlib.contextmanager
+def view(module: ModuleType, options: argparse.Namespace, data: Mapping[str, Any], folder: Path) -> Iterator[Any]:
+    """What tells of the epochs: a live picture on a terminal, else a line for each."""
+    turns = options.epochs if module.BATCHED else options.steps
+    if not on_terminal():
+        yield PlainLines(turns)
+        return
+    from nablac.training.live import LiveView
+
+    rows = "".join(f", {len(data[name]):,} samples" for name in module.BATCHED[:1] if name in data)
+    with LiveView(turns, f"{module.NAME}: {module.SIZE:,} parameters{rows}, in {folder}") as live:
+        yield live
+
+
+def tell(history: list[dict[str, float]], options: argparse.Namespace) -> None:
+    """The last epoch in a line, or the best where that is what is kept; on a terminal the last picture tells it."""
+    if not history or (on_terminal() and not getattr(options, "patience", 0)):
+        return
+    row = min(history, key=_watched) if getattr(options, "patience", 0) else history[-1]
+    print(*(f"{name} {value:.6g}" for name, value in row.items()), sep="  ")
+
+
+def _watched(row: Mapping[str, float]) -> float:
+    """What the best epoch has least of; what is not a number is the worst."""
+    value = row.get("val_loss", row["train_loss"])
+    return math.inf if math.isnan(value) else value
+
+
+def judge(module: ModuleType, run: Any, parts: Mapping[str, Any], names: Sequence[str], plots: bool) -> None:
+    """Evaluate on the validation samples (on the training samples where there are none) and write what was found."""
+    params = module.averaged(run.params, run.state) if hasattr(module, "averaged") else run.params
+    found = evaluate(module, params, names=names, **parts.get("val", parts["train"]))
+    found.save(run.folder, plots)
+    for number, line in enumerate(found.lines()):
+        print(f"\n{'validation' if 'val' in parts else 'training'}, {line}" if number == 0 else line)
+
+
+def try_rates(module: ModuleType, arguments: Sequence[str], *, low: float, high: float, steps: int | None) -> None:
+    """The learning-rate range test on the training data, its files and its result in a line."""
+    from nablac.training.rates import lr_range
+
+    options = read_options(module, arguments)
+    with told_by(module):
+        data = module._split(*read(module, options), options.seed)["train"]
+        start = module.Run.load(options.out or _own_folder(module, False)) if options.resume else None
+        given: dict[str, Any] = {"params": start.params, "state": start.state} if start else {}
+        given |= {"batch_size": options.batch_size} if "batch_size" in module.TRAINING else {}
+        found = lr_range(module, **given, seed=options.seed, low=low, high=high, steps=steps, **data)
+    folder = fresh(Path("runs", f"{module.NAME}-lr-range")) if options.resume or not options.out else options.out
+    print(found.reason)
+    if found.suggested is not None:
+        print(f"try --lr {found.suggested:g}")
+    print(f"wrote {', '.join(path.name for path in found.save(folder))} in {folder}")
+
+
+def fresh(folder: Path) -> Path:
+    """The folder, or the first of the same name and a number that is not there yet."""
+    others = (folder.with_name(f"{folder.name}-{number}") for number in count(2))
+    return next(path for path in chain([folder], others) if not path.exists())
