@@ -256,15 +256,16 @@ def _np_sigmoid(x):
 def _forward_numpy(p, x, y=None):
     """Every tensor by name, computed in NumPy; without the last arguments, those that the outputs need."""
     t = {}
-    t["linear_1.sum"] = x @ p["linear_1.W"].T
-    t["sigmoid_1"] = _np_sigmoid(t["linear_1.sum"] + p["linear_1.b"])
-    t["linear_2.sum"] = t["sigmoid_1"] @ p["linear_2.W"].T
-    t["sigmoid_2"] = _np_sigmoid(t["linear_2.sum"] + p["linear_2.b"])
-    t["linear_3.sum"] = t["sigmoid_2"] @ p["linear_3.W"].T
-    t["a"] = _np_sigmoid(t["linear_3.sum"] + p["linear_3.b"])
-    if y is None:
-        return t
-    t["loss"] = ((t["a"][:, 0] - y[:, 0]) ** 2).mean()
+    with np.errstate(all="ignore"):  # as the kernels: no warnings
+        t["linear_1.sum"] = x @ p["linear_1.W"].T
+        t["sigmoid_1"] = _np_sigmoid(t["linear_1.sum"] + p["linear_1.b"])
+        t["linear_2.sum"] = t["sigmoid_1"] @ p["linear_2.W"].T
+        t["sigmoid_2"] = _np_sigmoid(t["linear_2.sum"] + p["linear_2.b"])
+        t["linear_3.sum"] = t["sigmoid_2"] @ p["linear_3.W"].T
+        t["a"] = _np_sigmoid(t["linear_3.sum"] + p["linear_3.b"])
+        if y is None:
+            return t
+        t["loss"] = ((t["a"][:, 0] - y[:, 0]) ** 2).mean()
     return t
 
 
@@ -296,8 +297,8 @@ def train_steps(params, state, *, order=None, batch_size=8, lr=1.0, step=None, *
     samples = len(data[BATCHED[0]])
     order = _convert("order", np.arange(samples) if order is None else order, ("rows",), "int64", (0, samples - 1))
     rows = min(_number("batch_size", batch_size, least=1), len(order))
-    batch = {name: np.empty((rows, *data[name].shape[1:]), data[name].dtype) for name in ("x", "y")}
-    buffers = *batch.values(), np.empty(SIZE, DTYPE), *_arena("gradient", extents | {INPUTS[BATCHED[0]][0][0]: rows})
+    batch = [np.empty((rows, *data[name].shape[1:]), data[name].dtype) for name in ("x", "y")]
+    buffers = *batch, np.empty(SIZE, DTYPE), *_arena("gradient", extents | {INPUTS[BATCHED[0]][0][0]: rows})
     losses = np.empty(-(-len(order) // rows))
     rates = np.full(losses.shape, _convert("lr", lr, getattr(lr, "shape", ()) and losses.shape, DTYPE, (0, LARGEST)))
     made = _train_steps(params, state[:-1], *data.values(), order, rows, rates, step, *buffers, losses)
@@ -647,6 +648,8 @@ def fit(
     settings = {"model": SPEC, "seed": seed, "rows": rows, "batch": min(rows, batch), "validation": "val" in parts}
     with _told("callbacks", "objects with on_epoch_end(run)"):
         hooks = [callback.on_epoch_end for callback in callbacks]
+    with _told("start", "a Run"):
+        start = start and dataclasses.replace(start, settings=settings)
     run, best = _begin(out, resume, settings, start or Run(init(seed), init_state(), settings))
     if mpi:
         run, best = mpi.same(run), mpi.same(best)
@@ -744,7 +747,8 @@ def _epoch(run, parts, lr, ranks=None):
         if not math.isfinite(losses[-1]):
             data = _take(data, part[(len(losses) - 1) * batch :][:batch])  # the batch at which it is not
             break
-    measured = {name: (ranks.evaluate if ranks else evaluate)(params, **part) for name, part in parts.items()}
+    judge = ranks.evaluate if ranks else evaluate
+    measured = {name: judge(params, **part) for name, part in parts.items()}
     lr = float(rates[made - 1])
     if not math.isfinite(losses[-1] + measured["train"]["loss"]):
         data = _loaded(data)
@@ -998,7 +1002,8 @@ def selfcheck(seed=0, rows=4):
     weights = unpack(params.astype(np.float64))
     for name, grad in unpack(loss_and_grad(params, **data)[1]).items():
         change = random.choice((-1, 1), grad.shape) * 1e-5 / grad.size**0.5
-        up, down = (_forward_numpy(weights | {name: weights[name] + c}, *exact)["loss"] for c in (change, -change))
+        moved = (weights | {name: weights[name] + c} for c in (change, -change))
+        up, down = (_forward_numpy(w, *exact)["loss"] for w in moved)
         errors[name] = float(abs(2 * np.vdot(grad, change) - (up - down)) / max(np.linalg.norm(grad * change), 1e-9))
     return errors
 

@@ -151,7 +151,8 @@ def _np_sigmoid(x):
 def _forward_numpy(p):
     """Every tensor by name, computed in NumPy; without the last arguments, those that the outputs need."""
     t = {}
-    t["f"] = _np_sigmoid(p["w0"] * p["x0"] + p["w1"] * p["x1"] + p["w2"])
+    with np.errstate(all="ignore"):  # as the kernels: no warnings
+        t["f"] = _np_sigmoid(p["w0"] * p["x0"] + p["w1"] * p["x1"] + p["w2"])
     return t
 
 
@@ -351,6 +352,8 @@ def fit(
     settings = {"model": SPEC, "seed": seed, "rows": rows, "batch": min(rows, batch), "validation": "val" in parts}
     with _told("callbacks", "objects with on_epoch_end(run)"):
         hooks = [callback.on_epoch_end for callback in callbacks]
+    with _told("start", "a Run"):
+        start = start and dataclasses.replace(start, settings=settings)
     run, best = _begin(out, resume, settings, start or Run(init(seed), init_state(), settings))
     out = run.folder
     watched = patience or out and Path(out, "best.npz").exists()
@@ -623,7 +626,8 @@ def selfcheck(seed=0, rows=4):
     weights = unpack(params.astype(np.float64))
     for name, grad in unpack(loss_and_grad(params, **data)[1]).items():
         change = random.choice((-1, 1), grad.shape) * 1e-5 / grad.size**0.5
-        up, down = (_forward_numpy(weights | {name: weights[name] + c}, *exact)["f"] for c in (change, -change))
+        moved = (weights | {name: weights[name] + c} for c in (change, -change))
+        up, down = (_forward_numpy(w, *exact)["f"] for w in moved)
         errors[name] = float(abs(2 * np.vdot(grad, change) - (up - down)) / max(np.linalg.norm(grad * change), 1e-9))
     return errors
 

@@ -279,10 +279,11 @@ def _forward_numpy(p, x, y=None):
 def _fitted_numpy(p, x):
     """What is measured on the training rows, of some of them."""
     t = {}
-    # (15) standardise_1.mean_rows[j] = sum[i](x[i, j]/n)
-    # (16) standardise_1.variance_rows[j] = sum[i]((x[i, j] - standardise_1.mean[j])**2/n)
-    t["standardise_1.mean_rows"] = x.mean(axis=0)
-    t["standardise_1.variance_rows"] = ((x - p["standardise_1.mean"]) ** 2).mean(axis=0)
+    with np.errstate(all="ignore"):
+        # (15) standardise_1.mean_rows[j] = sum[i](x[i, j]/n)
+        # (16) standardise_1.variance_rows[j] = sum[i]((x[i, j] - standardise_1.mean[j])**2/n)
+        t["standardise_1.mean_rows"] = x.mean(axis=0)
+        t["standardise_1.variance_rows"] = ((x - p["standardise_1.mean"]) ** 2).mean(axis=0)
     return t
 
 
@@ -313,8 +314,8 @@ def train_steps(params, state, *, order=None, batch_size=32, lr=1.0, step=None, 
     samples = len(data[BATCHED[0]])
     order = _convert("order", np.arange(samples) if order is None else order, ("rows",), "int64", (0, samples - 1))
     rows = min(_number("batch_size", batch_size, least=1), len(order))
-    batch = {name: np.empty((rows, *data[name].shape[1:]), data[name].dtype) for name in ("x", "y")}
-    buffers = *batch.values(), np.empty(SIZE, DTYPE), *_arena("gradient", extents | {INPUTS[BATCHED[0]][0][0]: rows})
+    batch = [np.empty((rows, *data[name].shape[1:]), data[name].dtype) for name in ("x", "y")]
+    buffers = *batch, np.empty(SIZE, DTYPE), *_arena("gradient", extents | {INPUTS[BATCHED[0]][0][0]: rows})
     losses = np.empty(-(-len(order) // rows))
     rates = np.full(losses.shape, _convert("lr", lr, getattr(lr, "shape", ()) and losses.shape, DTYPE, (0, LARGEST)))
     made = _train_steps(params, state[:-1], *data.values(), order, rows, rates, step, *buffers, losses)
@@ -686,6 +687,8 @@ def fit(
     settings = {"model": SPEC, "seed": seed, "rows": rows, "batch": min(rows, batch), "validation": "val" in parts}
     with _told("callbacks", "objects with on_epoch_end(run)"):
         hooks = [callback.on_epoch_end for callback in callbacks]
+    with _told("start", "a Run"):
+        start = start and dataclasses.replace(start, settings=settings)
     run, best = _begin(out, resume, settings, start or Run(_started(seed, parts, resume), init_state(), settings))
     if mpi:
         run, best = mpi.same(run), mpi.same(best)
@@ -783,7 +786,8 @@ def _epoch(run, parts, lr, ranks=None):
         if not math.isfinite(losses[-1]):
             data = _take(data, part[(len(losses) - 1) * batch :][:batch])  # the batch at which it is not
             break
-    measured = {name: (ranks.evaluate if ranks else evaluate)(params, **part) for name, part in parts.items()}
+    judge = ranks.evaluate if ranks else evaluate
+    measured = {name: judge(params, **part) for name, part in parts.items()}
     lr = float(rates[made - 1])
     if not math.isfinite(losses[-1] + measured["train"]["loss"]):
         data = _loaded(data)
@@ -969,7 +973,8 @@ def selfcheck(seed=0, rows=4):
     weights = unpack(params.astype(np.float64))
     for name, grad in [*unpack(loss_and_grad(params, **data)[1]).items()][:2]:
         change = random.choice((-1, 1), grad.shape) * 1e-5 / grad.size**0.5
-        up, down = (_forward_numpy(weights | {name: weights[name] + c}, *exact)["loss"] for c in (change, -change))
+        moved = (weights | {name: weights[name] + c} for c in (change, -change))
+        up, down = (_forward_numpy(w, *exact)["loss"] for w in moved)
         errors[name] = float(abs(2 * np.vdot(grad, change) - (up - down)) / max(np.linalg.norm(grad * change), 1e-9))
     return errors
 
@@ -1152,11 +1157,10 @@ if numba:
 
         return types.void(a, b, c, c.dtype), emit
 
+    @lambda function: kernel(function, inlined=False)  # its bits are those of its vectors, wherever it is
     def _gemm(a, b, c, scale=_ONE):
         """c = scale*(a @ b); a and b are contiguous, or one of them is the transpose (.T) of what is."""
         _multiply(a, b, c, scale)
-
-    _gemm = kernel(_gemm, inlined=False)  # its bits are those of its vectors, wherever it is
 
 
 if __name__ == "__main__":

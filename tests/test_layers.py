@@ -14,7 +14,7 @@ PACKAGE = ROOT / "compiler" / "nablac"
 
 LAYERS = (
     "errors", "ir", "algebra", "frontend", "passes", "pipeline", "lint", "plan", "emit", "report", "network", "verify",
-    "store", "data", "training", "sklearn", "sweep", "interchange", "cli",
+    "store", "data", "runs", "sklearn", "sweep", "interchange", "cli",
 )  # fmt: skip
 """Each layer may import itself and what stands to its left; ``__init__`` and ``__main__`` may import all."""
 
@@ -28,9 +28,9 @@ FENCES = {
     "pydantic": ("frontend.",),
     "ruamel": ("frontend.",),
     "click": ("cli",),
-    "rich": ("cli", "report.", "training."),
+    "rich": ("cli", "report.", "runs."),
     "opt_einsum": ("passes.", "algebra."),
-    "matplotlib": ("training.",),
+    "matplotlib": ("runs.",),
     "tqdm": (),
     "torch": ("interchange.",),
     "onnx": ("interchange.",),
@@ -41,7 +41,7 @@ FENCES = {
     "distributed": ("sweep",),
     "pyarrow": ("data.",),
     "PIL": ("data.",),
-    "tensorboard": ("training.",),
+    "tensorboard": ("runs.",),
     "scipy": (),
 }  # fmt: skip
 """Who may import what: the modules whose names start so."""

@@ -30,6 +30,7 @@ _HOME = {
     "compile": "nablac.network",
     "Network": "nablac.network",
     "load": "nablac.network",
+    "estimator": "nablac.sklearn",
     "NablacError": "nablac.errors",
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 from types import ModuleType
@@ -255,3 +257,60 @@ def test_a_mask_is_recomputed_and_not_stored() -> None:
 
 def to_ij(equation: Equation) -> dict[Any, Any]:
     return dict(zip(equation.indices, (index("i"), index("j")), strict=True))
+
+
+WIDE = """
+model: wide
+title: a title (of brackets, commas and more) that is as long as the lines of a module, and a little more than that is
+inputs: {measurements_of_l: "real[n, 4]", coordinates_of_l: "real[n, 2]", observed_class_of_l: "label[n, 3]"}
+params: {l: "real[4] ~ ones", I: "real[4]", O: real}
+network:
+  - standardise: {from: measurements_of_l}
+  - linear: {units: 8, name: trunk}
+  - dropout: 0.2
+  - linear: {units: 3, name: logits}
+  - linear: {units: 2, name: place, from: trunk}
+equations:
+  - shifted[o, l_of] = measurements_of_l[o, l_of]*l[l_of] + I[l_of] + O
+loss:
+  - cross_entropy: [logits, observed_class_of_l]
+  - mse: [place, coordinates_of_l]
+  - mean[o, j](shifted[o, j]**2)
+  - {l2: {}, weight: 1e-4}
+optimizer: {adam: {clip_norm: 1, ema: 0.9}, schedule: [{warmup: {over: 3, by: step}}, plateau]}
+"""
+
+
+@pytest.mark.parametrize("length", [4, 14, 19, 25])
+def test_the_comments_inside_the_training_step_fit(length: int) -> None:
+    """Lengths of a name with which an equation and its remark just fit a line that is not indented."""
+    text = """
+    network:
+      - {linear: {units: 4, name: NAME}}
+      - tanh
+      - {linear: {units: 4, tie: {W: NAME.W.T}}}
+      - {linear: {units: 3, name: z}}
+    loss: [{cross_entropy: [z, y]}, {l2: {}, weight: 1e-4}]
+    """
+    head = HEAD.replace("loss: cross_entropy\n", "")
+    made = text_of(model_of_spec(head + textwrap.dedent(text).replace("NAME", "a" * length)))
+    assert max(map(len, made.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("rest", ["", "train: {accumulate: 2, patience: 3}", "module: {maps: false}",
+                                  "module: {mpi: false}"])  # fmt: skip
+def test_the_lines_of_a_module_fit_whatever_parts_it_has(rest: str, tmp_path: Path) -> None:
+    path = tmp_path / "wide.py"
+    path.write_text(text_of(model_of_spec(WIDE + rest)))
+    rules = ["--isolated", "--select", "E,F,W,I,UP,B,C4,SIM", "--line-length", "120"]
+    run = subprocess.run([sys.executable, "-m", "ruff", "check", *rules, str(path)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout
+    m = as_python(path.read_text(), tmp_path, "wide")
+    data = {
+        "measurements_of_l": RNG.normal(size=(9, 4)),
+        "coordinates_of_l": RNG.normal(size=(9, 2)),
+        "observed_class_of_l": RNG.integers(0, 3, 9),
+    }
+    run = m.fit(**data, epochs=2, batch_size=5, progress=False)
+    assert np.isfinite(run.params).all() and len(run.history) == 2
+    assert max(m.selfcheck().values()) < 1e-2

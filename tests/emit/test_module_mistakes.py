@@ -118,7 +118,7 @@ CALLS: dict[str, tuple[Call, str]] = {
     "endless lr": (lambda m, x, y: steps(m, x, y, lr=float("inf")),
                    "lr is out of range" + told("inf", "0 to 3.4028234663852886e+38")),
     "text for lr": (lambda m, x, y: steps(m, x, y, lr="a"),
-                    "lr has the wrong dtype" + told("'a'", "float64", "convert it")),
+                    "lr has the wrong dtype" + told("'a'", "float32", "convert it")),
     "read-only": (lambda m, x, y: m.train_steps(read_only(m), m.init_state(), x=x, y=y), IN_PLACE),
     "list": (lambda m, x, y: m.train_steps(m.init().tolist(), m.init_state(), x=x, y=y), IN_PLACE),
     "every other": (lambda m, x, y: m.train_steps(np.repeat(m.init(), 2)[::2], m.init_state(), x=x, y=y), IN_PLACE),

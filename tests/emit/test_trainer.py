@@ -295,6 +295,16 @@ def test_a_loss_that_is_not_finite(m: ModuleType, tmp_path: Path) -> None:
     assert np.isfinite(m.Run.load(tmp_path).params).all()
 
 
+@pytest.mark.filterwarnings("error")
+def test_products_that_overflow_are_told_without_a_warning(c: ModuleType) -> None:
+    """A model without an exp or a log, which only products lead out of the finite numbers."""
+    with pytest.raises(c.InputError) as error:
+        c.fit(steps=99, lr=1.0, progress=False)
+    lines = str(error.value).splitlines()
+    assert re.match(r"the loss is not finite in step \d+", lines[0])
+    assert re.match(r"  found:    first in \(\d\) \w+ = ", lines[1])
+
+
 def test_the_first_that_is_not_finite(m: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = samples(8)
     bad = m.init()

@@ -143,5 +143,6 @@ def test_a_loss_that_is_no_mean_over_the_rows_is_refused(loss: str) -> None:
         "CompileError: the gradient cannot be accumulated\n"
         "  found:    a loss that is no mean over the rows of the batch\n"
         "  expected: mean[i](...), with as many rows in it as in the batch\n"
+        "  where:    <spec>:9:8\n"
         "  remedy:   leave out 'train.accumulate'"
     )

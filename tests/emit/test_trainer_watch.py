@@ -87,6 +87,13 @@ def test_what_is_no_callback(m: ModuleType, callbacks: Any, tmp_path: Path) -> N
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("start", [3, "runs/first", [1.0], {"params": 1}, np.ones(3)])
+def test_what_is_no_start(m: ModuleType, start: Any, tmp_path: Path) -> None:
+    with pytest.raises(m.InputError, match=r"start cannot be used\n(.*\n)* *expected: a Run"):
+        m.fit(**given(start=start, out=tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_command_hands_callbacks_on(m: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     x, y = samples(40)
     np.savez(tmp_path / "both.npz", x=x, y=y)

@@ -173,7 +173,7 @@ WRONG: dict[str, list[str]] = {
         "{batch_size: 0}",
         "{seed: -1}",
         "{shuffle: no}",
-        "{patience: 0}",
+        "{patience: -1}",
         "{clip: 0}",
         "{foo: 1}",
     ],  # fmt: skip

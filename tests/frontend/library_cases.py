@@ -341,4 +341,6 @@ METRIC_CASES = [
     Case("log_loss", BINARY, lambda p, y: np.mean(bce(p, y))),
     Case("rmse", NUMBERS, lambda p, y: np.sqrt(np.mean((p - y) ** 2))),
     Case("r2", NUMBERS, lambda p, y: 1 - ((p - y) ** 2).sum() / ((y - y.mean()) ** 2).sum()),
+    Case("r2", {"p": ("real[6]", Q[:, 0]), "y": ("real[6]", np.full(6, 0.5))}, lambda p, y: 0.0),
+    Case("r2", {"p": ("real[6]", np.full(6, 0.5)), "y": ("real[6]", np.full(6, 0.5))}, lambda p, y: 1.0),
 ]

@@ -197,6 +197,15 @@ ERRORS = [
         """,
     ),
     (
+        "network: [{linear: {units: 4, name: a}}, {linear: {units: 4, frozen: true, tie: {W: a.W}}}, {linear: 3}]",
+        """
+        SpecError: 'linear_1' is frozen: it stays as it starts, and nothing of it is tied
+          found:    tie: {W: a.W}
+          where:    s.yaml:3:76
+          remedy:   name the others of its parameters under 'freeze'
+        """,
+    ),
+    (
         "network: [{linear: {units: 5, tie: [code]}}, {linear: 3}]",
         """
         SpecError: 'tie' names weights

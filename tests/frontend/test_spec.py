@@ -742,6 +742,15 @@ ERRORS = [
         """,
     ),
     (
+        NET + "train: {epochs: 3, checkpoint_every: 2}\nmodule: {runs: false}\n",
+        """
+        SpecError: the module has no part for runs, which 'checkpoint_every' asks for
+          found:    module: {runs: false}
+          where:    s.yaml:8:20
+          remedy:   leave out one of the two
+        """,
+    ),
+    (
         NET + "params: {w: real}\nequations: ['q = clamp(w, 2, 1)']\n",
         """
         ParseError: clamp has its limits the wrong way round

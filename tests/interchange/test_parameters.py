@@ -189,6 +189,8 @@ def test_files_that_are_not_whole(tmp_path: Path, arrays: Arrays) -> None:
         read_parameters(tmp_path / "missing.npz")
     with pytest.raises(DataError, match="No such file"):
         read_parameters(tmp_path)  # a folder without a run
+    with pytest.raises(DataError, match="there is no such run"):
+        read_parameters(tmp_path / "missing")
     with pytest.raises(DataError, match="not kept in a file such as 'weights.h5'"):
         read_parameters(tmp_path / "weights.h5")
 
@@ -253,3 +255,29 @@ def test_mistakes_on_the_command_line(spec: Path, arrays: Arrays) -> None:
         from nablac.interchange.export import export
 
         export(str(spec), None, spec.with_name("a.pb"))
+
+
+def test_extents_that_a_spec_only_names(tmp_path: Path) -> None:
+    """The data fixes them elsewhere; here ``--size`` does."""
+    spec, start = tmp_path / "open.yaml", tmp_path / "start.npz"
+    spec.write_text(
+        "model: open\n"
+        'inputs: {x: "real[n, d]", y: "label[n, C]"}\n'
+        "network: [{linear: C}]\n"
+        "loss: cross_entropy\n"
+    )
+    arrays = {"linear_1.W": RANDOM.normal(size=(4, 3)).astype(np.float32), "linear_1.b": np.ones(4, np.float32)}
+    write_parameters(start, arrays)
+    target = tmp_path / "again.safetensors"
+    command = ["export", spec, "--params", start, "--to", target]
+    result = run(*command, "--size", "d=3", "--size", "C=4")
+    assert result.exit_code == 0, result.output
+    same(read_parameters(target), arrays)
+    for sizes, message in (
+        (["d=3"], "ShapeError: the number of classes of 'y' is not a number\n  found:    C\n"),
+        (["d=3", "C=5"], "DataError: parameter 'linear_1.W' has another shape\n"),
+        (["C=few"], "CompileError: this is no size\n  found:    --size C=few\n  expected: --size C=10\n"),
+        (["c=4"], "CompileError: no input has an extent 'c'\n  expected: n, d, C\n"),
+    ):
+        refused = run(*command, "--force", *(word for size in sizes for word in ("--size", size)))
+        assert refused.exit_code == 2 and refused.output.startswith(message), refused.output

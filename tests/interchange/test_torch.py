@@ -127,14 +127,42 @@ def test_a_sample_of_more_axes() -> None:
     assert 'x: "real[n, 5, 3]"' in made.text and made.difference < 1e-13
 
 
-def test_images_come_as_one_axis() -> None:
+def test_images_become_one_axis() -> None:
     """What stands in front of a network of images changes nothing where they come flat."""
     from torch import nn
 
     chain = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    assert 'x: "real[n, 12]"' in from_torch(chain).text
-    with pytest.raises(CompileError, match="a sample of 2 axes: give it as one, --input 12"):
-        from_torch(chain, shape=(3, 4))
+    flat = from_torch(chain)
+    assert 'x: "real[n, 12]"' in flat.text and "flatten" not in flat.text
+    for shape in ((3, 4), (2, 3, 2)):
+        made = from_torch(chain, shape=shape)
+        assert "  - flatten    # 0: Flatten\n  - linear: 2  # 1: Linear\n" in made.text
+        assert f'x: "real[n, {", ".join(map(str, shape))}]"' in made.text and made.difference < 1e-13
+    with pytest.raises(CompileError, match="a sample of 4 axes: give it as one, --input 12"):
+        from_torch(chain, shape=(1, 3, 2, 2))
+    with pytest.raises(CompileError, match="start_dim=1, end_dim=2: only all axes"):
+        from_torch(nn.Sequential(nn.Flatten(1, 2), nn.Linear(2, 2)), shape=(3, 2, 2))
+
+
+def test_layers_behind_each_other_in_use(tmp_path: Path) -> None:
+    """Dropout, both norms and flatten, as PyTorch in ``eval`` and as ONNX compute them."""
+    from torch import nn
+
+    norms = [nn.Linear(3, 4), nn.LayerNorm(4), nn.Dropout(0.4), nn.Flatten(), nn.Linear(20, 6)]
+    chain = moved(nn.Sequential(*norms, nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(), nn.Linear(6, 2)))
+    made = from_torch(chain, shape=(5, 3))
+    assert made.difference < 1e-12
+    spec, parameters = made.write(tmp_path / "chain.yaml")
+    result = run("export", spec, "--params", parameters, "--to", tmp_path / "chain.onnx")
+    assert result.exit_code == 0, result.output
+    import onnxruntime
+    import torch
+
+    x = np.random.default_rng(1).normal(size=(7, 5, 3)).astype(np.float32)
+    (found,) = onnxruntime.InferenceSession(str(tmp_path / "chain.onnx")).run(None, {"x": x})
+    with torch.no_grad():
+        meant = chain.eval()(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(found, meant, rtol=1e-4, atol=1e-4 * np.abs(meant).max())
 
 
 def test_the_user_s_model_is_left_as_it_is() -> None:
@@ -263,6 +291,8 @@ def test_what_is_no_model() -> None:
         (3, "this is no model of PyTorch's"),
         (nn.Sequential(), "there is nothing to import"),
         (nn.Sequential(nn.ReLU()), "no layer tells how many features"),
+        (nn.Conv2d(1, 2, 3), "layer 0: Conv2d cannot be imported"),
+        (type("Own", (nn.Module,), {})(), "layer 0: Own cannot be imported\n  found:    a class of its own"),
     ):
         with pytest.raises(CompileError, match=message):
             from_torch(wrong)

@@ -64,7 +64,8 @@ def test_initialisers(text: str, name: str, numbers: tuple[float, ...]) -> None:
     ["", "x", "real[", "real]", "real[n,]", "real[]", "real[0]", "real[-1]", "real[n+1]", "real[1.5]", "label", "int()"]
     + ["real[99999999999]", "real[65536, 65536]", "real[" + "2, " * 9 + "2]", "label[n, C]", "real[sum]", "real[a.b]"]
     + ["real[3] ~", "real[3] ~ normal", "real[3] ~ normal(a, b)", "real[3] ~ normal(0, -1)", "real[3] ~ uniform(2, 1)"]
-    + ["real[3] ~ zeros()()", "real[3] ~ zeros(1)", "real[n] ~ zeros", "int[3] ~ zeros", "real[3] ~ exec('1')"],
+    + ["real[3] ~ zeros()()", "real[3] ~ zeros(1)", "real[n] ~ zeros", "int[3] ~ zeros", "real[3] ~ exec('1')"]
+    + ["real[3, 2] ~ fan_in_uniform(0)", "real[3, 2] ~ fan_in_uniform(-1)"],
 )
 def test_refused(text: str) -> None:
     with pytest.raises(NablacError) as told:
@@ -89,4 +90,15 @@ def test_a_data_input_has_no_initial_value() -> None:
         "  found:    real[3] ~ zeros\n"
         "  where:    f:3:4\n"
         "  remedy:   what the model learns is declared under 'params'"
+    )
+
+
+def test_a_fan_is_above_0() -> None:
+    with pytest.raises(NablacError) as told:
+        parse_declaration("w", Line("real[3, 2] ~ fan_in_uniform(-1)", Place("f", 3, 4)), Role.PARAM)
+    assert str(told.value) == (
+        "ParseError: the initialiser of 'w' has no fan\n"
+        "  found:    fan_in_uniform(-1)\n"
+        "  expected: fan_in_uniform(k), k above 0\n"
+        "  where:    f:3:4"
     )

@@ -152,6 +152,16 @@ def test_functions_read_global_names_and_not_the_callers() -> None:
         parse("f(z) = z*x[i,0]", "q[i] = f(x[i,1])")
 
 
+def test_a_functions_parameter_is_no_equation_of_its_name() -> None:
+    """``z`` reads what it gives to ``part``, and not itself; a global name in the function is read all the same."""
+    text = ["z[i] = part(x[i, 0], q)", "q = mean[k](c[k])", "part(z, w) = z/(w + last)", "last = 2*q"]
+    assert printed(*text) == [
+        "q = sum[k](0.1*c[k])", "last = 2*q", "z[i] = x[i, 0]/(last + q)",
+    ]  # fmt: skip
+    with pytest.raises(NablacError, match="equation 'last' reads itself"):
+        parse("last = part(1)", "part(z) = z/last")
+
+
 def test_expression() -> None:
     made = parse_expression("mean[i](x[i,0]**2) + 0.01*sum[k](b[k]**2)", "loss", declared())
     assert [e.target for e in made.equations] == ["loss.mean", "loss.sum", "loss"]

@@ -25,7 +25,7 @@ params: {w: "real[6]", b: real}
 equations:
   - p[i] = sum[k](w[k]*x[i,k]) + b
   - loss = mean[i]((p[i] - y[i])**2) + 0.01*sum[k](w[k]**2)
-metrics: [rmse]
+metrics: [rmse, r2]
 """,
     "every activation": CLASSES
     + """

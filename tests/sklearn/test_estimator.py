@@ -18,6 +18,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import nablac
 from nablac import network
 from nablac import sklearn as estimators
 from nablac.errors import NablacError
@@ -38,6 +39,10 @@ def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     monkeypatch.setattr(estimators, "_MODULES", {})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return found
+
+
+def test_the_package_has_it_too() -> None:
+    assert nablac.estimator is estimator
 
 
 def test_the_kind_is_that_of_the_target(specs: Path) -> None:

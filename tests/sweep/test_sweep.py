@@ -166,7 +166,7 @@ class InputError(ValueError, TypeError): pass
 class Run:
     history = [{"epoch": 1, "train_loss": 1.0, "val_loss": 2.0, "lr": 0.1}]
     def save(self, folder): pathlib.Path(folder, "checkpoint.npz").write_bytes(b"")
-BATCHED, READS, TARGET, DATA = [], {"forward": []}, None, {}
+BATCHED, READS, TARGET, DATA, INPUTS = [], {"forward": []}, None, {}, {}
 def load(*files, target=None): return {}
 def fit(*, seed, validation=None, progress=True, out=None, epochs=1):
     FATE

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
 
 from nablac.cli.shared import DTYPE, told
+from nablac.errors import CompileError
 
 
 @click.command()
@@ -25,10 +27,19 @@ from nablac.cli.shared import DTYPE, told
     type=click.Path(path_type=Path),
     help="NAME.safetensors, NAME.npz or NAME.onnx; without an ending, a run's folder.",
 )
+@click.option(
+    "--size",
+    "sizes",
+    metavar="NAME=N",
+    multiple=True,
+    help="A number for an extent that SPEC only names, as C in label[n, C].",
+)
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @DTYPE
 @told
-def export(spec: str, params: Path | None, target: Path, force: bool, dtype: str | None) -> None:
+def export(
+    spec: str, params: Path | None, target: Path, sizes: tuple[str, ...], force: bool, dtype: str | None
+) -> None:
     """Write the parameters of SPEC's model, or its forward pass with them, for other tools.
 
     \b
@@ -40,4 +51,12 @@ def export(spec: str, params: Path | None, target: Path, force: bool, dtype: str
     """
     from nablac.interchange.export import export as write
 
-    click.echo(write(spec, params, target, dtype=dtype, force=force))
+    click.echo(write(spec, params, target, dtype=dtype, sizes=dict(map(_size, sizes)), force=force))
+
+
+def _size(text: str) -> tuple[str, int]:
+    """The name and the number of an extent."""
+    name, _, number = text.partition("=")
+    if not re.fullmatch(r"[1-9][0-9]{0,9}", number):
+        raise CompileError("this is no size", found=f"--size {text:.60}", expected="--size C=10")
+    return name, int(number)

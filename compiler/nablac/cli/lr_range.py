@@ -30,7 +30,7 @@ def lr_range(
       --data FILE...  --target COLUMN  --batch-size N  --seed N      as for train
       --out FOLDER    where lr_range.csv and lr_range.png go (default: runs/NAME-lr-range)
     """
-    from nablac.training.session import try_rates
+    from nablac.runs.session import try_rates
 
     module, arguments = compiled(spec, dtype)
     try_rates(module, merged(arguments, options), low=low, high=high, steps=tries)

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     help="Event files for TensorBoard, below this folder, in one named as the run's.",
 )
+@click.option(
+    "--start",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Begin with these parameters: a .npz or .safetensors file, a run's folder or a checkpoint.",
+)
 @click.option("--plots/--no-plots", default=True, help="Draw what the model does on the validation samples (default).")
 @click.option(
     "--folds",
@@ -36,7 +42,13 @@ if TYPE_CHECKING:
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 @told
 def train(
-    spec: str, dtype: str | None, tensorboard: Path | None, plots: bool, folds: int | None, options: tuple[str, ...]
+    spec: str,
+    dtype: str | None,
+    tensorboard: Path | None,
+    start: Path | None,
+    plots: bool,
+    folds: int | None,
+    options: tuple[str, ...],
 ) -> None:
     """Compile SPEC (or take it from the cache) and train on the data that its ``data:`` section names.
 
@@ -53,11 +65,17 @@ def train(
     The folder gets checkpoint.npz, history.csv, history.jsonl, record.json, evaluation.json, and as plots the curves,
     and what fits the model: confusion matrix, ROC curve, calibration, samples, predicted beside true numbers.
     """
-    from nablac.training.session import train as train_module
+    from nablac.runs.options import Start
+    from nablac.runs.session import train as train_module
 
+    begin = None
+    if start is not None:
+        from nablac.interchange.parameters import read_parameters
+
+        begin = Start(start, read_parameters(start))
     module, arguments = compiled(spec, dtype)
     options = merged(arguments, options)
-    sys.exit(train_module(module, spec, options, tensorboard=tensorboard, folds=folds, plots=plots))
+    sys.exit(train_module(module, spec, options, start=begin, tensorboard=tensorboard, folds=folds, plots=plots))
 
 
 def compiled(spec: str, dtype: str | None) -> tuple[ModuleType, tuple[str, ...]]:

@@ -49,24 +49,24 @@ class Commentary:
         self._told.add(self.number(equation))
         return f"{self.remark([equation])}, as ({told}); {_cost(equation)}"
 
-    def lines(self, equations: Iterable[Equation]) -> list[str]:
-        """The equations in full where they are new, the others by number."""
+    def lines(self, equations: Iterable[Equation], margin: int = 4) -> list[str]:
+        """The equations in full where they are new, the others by number; so far in will they stand."""
         lines: list[str] = []
         known = [e for e in equations if self.is_told(e)]
         if known:
             lines.append(f"{runs(sorted(self.number(e) for e in known))} as above")
         for equation in equations:
             if not self.is_told(equation):
-                lines += self._full(equation)
+                lines += self._full(equation, WIDTH - margin)
         return lines
 
-    def _full(self, equation: Equation) -> list[str]:
+    def _full(self, equation: Equation, width: int) -> list[str]:
         self._told.add(self.number(equation))
         origin = equation.origin
         rule = origin.rule if origin.of is None else f"{origin.rule} of {origin.of}"
         facts = [*([] if rule == "forward" else [rule]), *origin.distinct_laws, _cost(equation)]
         head, tail = f"({self.number(equation)}) {print_equation(equation)}", "; ".join(facts)
-        if len(head) + len(tail) + 3 <= WIDTH:
+        if len(head) + len(tail) + 3 <= width:
             return [f"{head}   {tail}"]
         wrapped = textwrap.wrap(head, WIDTH - 6, subsequent_indent="        ", break_long_words=False)
         return [*wrapped, *textwrap.wrap(tail, WIDTH - 6, initial_indent="    ", subsequent_indent="    ")]
@@ -74,7 +74,7 @@ class Commentary:
     def above(self, kernel: Kernel) -> str:
         """The comment above a kernel: what its first nest computes, and which other nests it serves."""
         first = kernel.sites[0].nest.equations
-        lines = self.lines(first)
+        lines = self.lines(first, margin=0)
         others = dict.fromkeys(self.remark(s.nest.equations) for s in kernel.sites[1:])
         others.pop(self.remark(first), None)
         self._told |= {self.number(e) for s in kernel.sites for e in s.nest.equations}

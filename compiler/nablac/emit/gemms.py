@@ -120,12 +120,10 @@ def _multiply(typing, a, b, c, scale):
     return types.void(a, b, c, c.dtype), emit
 
 
+@lambda function: kernel(function, inlined=False)  # its bits are those of its vectors, wherever it is
 def _gemm(a, b, c, scale=_ONE):
     """c = scale*(a @ b); a and b are contiguous, or one of them is the transpose (.T) of what is."""
     _multiply(a, b, c, scale)
-
-
-_gemm = kernel(_gemm, inlined=False)  # its bits are those of its vectors, wherever it is
 '''
 
 

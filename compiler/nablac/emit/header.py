@@ -18,7 +18,7 @@ def title(model: Model) -> str:
     """The docstring's first line; the user's own words made harmless inside it."""
     words = "".join(c for c in " ".join(model.title.split()) if c.isprintable()).replace("\\", "/").replace('"', "'")
     text = f"{model.name}: {words}" if words else f"{model.name}: a model, its gradients and its trainer"
-    return text[:WIDTH]
+    return text[: WIDTH - 1]  # behind three quotes
 
 
 def formulas(programs: Mapping[str, Program], numbers: Mapping[str, int]) -> list[str]:

@@ -206,7 +206,7 @@ def _size_name(nest: Nest, extent: Expr) -> str:
     """An extent is called by the capital of the first loop over it."""
     for s in walk(nest.body):
         if isinstance(s, Loop) and s.extent == extent:
-            return s.index.name.upper()
+            return "size" if s.index.name in "io" else s.index.name.upper()  # I and O look like digits
     return "size"
 
 

@@ -63,6 +63,7 @@ def modes(
         raise CompileError(
             f"{model.optimizer.name} needs a loss that is the same at every look",
             found="a model that draws random numbers, or that training changes otherwise",
+            where=model.program.declared[model.loss].where,
             remedy="another optimizer, such as adam",
         )
     learned = len(model.trained)

@@ -12,6 +12,7 @@ from nablac.emit.stable import IMPORTED
 RESERVED = frozenset(
     {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *IMPORTED}
     | {"np", "math", "numba", "njit", "kernel", "real", "params", "grad", "state", "values", "work", "iwork"}
+    | {"l", "I", "O"}  # read as digits
 )
 
 

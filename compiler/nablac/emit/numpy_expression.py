@@ -57,12 +57,6 @@ FUNCTIONS: dict[type, str] = {
     f.exprel: "_np_exprel",
 }
 
-QUIET = {
-    "np.abs", "np.sign", "np.floor", "np.maximum", "np.minimum", "np.sin", "np.cos", "np.tanh", "np.arctan",
-    "_np_erf", "_np_sigmoid", "_np_softplus",
-}  # fmt: skip
-"""Functions that give no floating-point warning at any finite number."""
-
 RELATIONS = {"==": "==", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
@@ -103,7 +97,6 @@ class Expressions:
         self.ranges: Mapping[Symbol, Expr] = {}
         self.helpers: set[str] = set()
         self.used: set[Symbol] = set()
-        self.warns = False
         self._guards = 0
 
     # --- real expressions -----------------------------------------------------------------------------------------
@@ -167,7 +160,6 @@ class Expressions:
         weak = all(piece.weak for piece in top + bottom)
         text = " * ".join(piece.inside(PRODUCT) for piece in top) or "1"
         if bottom:
-            self.warns = self.warns or not all(piece.weak for piece in bottom)
             joined = Text(" * ".join(piece.inside(PRODUCT) for piece in bottom), PRODUCT)
             text = f"{text} / {(joined if bottom[1:] else bottom[0]).inside(POWER)}"
         return Text(text, PRODUCT if top[1:] or bottom else top[0].level, weak)
@@ -176,14 +168,11 @@ class Expressions:
         base, exponent = e.args
         if exponent.could_extract_minus_sign():
             piece = self.real(1 / e, layout)
-            self.warns = self.warns or not piece.weak
             return Text(f"1 / {piece.inside(POWER)}", PRODUCT, piece.weak)
         under = self.real(base, layout)
         if exponent == sympy.S.Half and not under.weak:
-            self.warns = True
             return Text(f"np.sqrt({under.text})")
         over = self.real(exponent, layout)
-        self.warns = self.warns or not (isinstance(exponent, Integer))
         return Text(f"{under.inside(ATOM)} ** {over.inside(POWER)}", POWER, under.weak and over.weak)
 
     def _where(self, e: Expr, layout: Axes) -> Text:
@@ -208,7 +197,6 @@ class Expressions:
             tail = [str(int(arguments.pop(1)))]
         if name.startswith("_np_"):
             self.helpers.add(name)
-        self.warns = self.warns or name not in QUIET
         pieces = [self.real(a, layout) for a in arguments]
         if all(piece.weak for piece in pieces):
             pieces[0] = Text(f"{self.dtype}({pieces[0].text})")

@@ -15,6 +15,7 @@ from nablac.ir.equation import Program
 from nablac.ir.tensor import Role
 
 TABLE = "t"
+QUIETLY = 'with np.errstate(all="ignore"):'
 DOC = '"""Every tensor by name, computed in NumPy; without the last arguments, those that the outputs need."""'
 
 
@@ -27,13 +28,12 @@ def numpy_module(program: Program, outputs: Sequence[str]) -> tuple[tuple[str, .
     whole = numpy_function(ordered, [e.target for e in ordered.equations], TABLE)
     part = numpy_function(ordered, [e.target for e in early], TABLE) if early else None
     body, arguments = _body(whole, part)
-    margin = "        " if whole.quiet else "    "
     head = [f"def _forward_numpy({arguments}):", f"    {DOC}", f"    {TABLE} = {{}}"]
-    head += ['    with np.errstate(all="ignore"):  # as the kernels: no warnings'] if whole.quiet else []
+    head += [f"    {QUIETLY}  # as the kernels: no warnings"]
     helpers = "".join(f"{helper}\n\n\n" for helper in whole.helpers)
     given = part.inputs if part else ()
     order = (*given, *(name for name in whole.inputs if name not in given))
-    return order, helpers + "\n".join([*head, *(f"{margin}{line}" for line in body), f"    return {TABLE}"])
+    return order, helpers + "\n".join([*head, *(f"        {line}" for line in body), f"    return {TABLE}"])
 
 
 def _body(whole: NumpyText, part: NumpyText | None) -> tuple[list[str], str]:
@@ -58,10 +58,9 @@ def numpy_table(
     ``comments`` stand above its statements.
     """
     whole = numpy_function(program, [e.target for e in program.equations], TABLE)
-    margin = "        " if whole.quiet else "    "
     head = [f"def _{name}_numpy({', '.join(whole.arguments)}):", f'    """{doc}"""', f"    {TABLE} = {{}}"]
-    head += ['    with np.errstate(all="ignore"):'] if whole.quiet else []
-    lines = [f"{margin}{line}" for line in (*comments, *whole.extents, *whole.statements)]
+    head += [f"    {QUIETLY}"]
+    lines = [f"        {line}" for line in (*comments, *whole.extents, *whole.statements)]
     counters = {t.name for t in program.having(Role.COUNTER)}
     inputs = tuple(name for name in whole.inputs if name not in counters)
     return inputs, "\n\n\n".join([*whole.helpers, "\n".join([*head, *lines, f"    return {TABLE}"])])

@@ -30,7 +30,8 @@ class NumpyText:
     """A function's text in its parts, and ``body``, which puts them together.
 
     The first argument ``p`` is the dict of parameter views by name; the others are the inputs that the outputs need,
-    whose names in the program are ``inputs``, in order of declaration.
+    whose names in the program are ``inputs``, in order of declaration.  Any statement may overflow: the function that
+    holds them has ``np.errstate(all="ignore")``.
     """
 
     helpers: tuple[str, ...]  # functions to stand before it
@@ -38,17 +39,13 @@ class NumpyText:
     inputs: tuple[str, ...]
     extents: tuple[str, ...]  # lines that read extents off shapes
     statements: tuple[str, ...]  # lines, one equation after another
-    quiet: bool  # whether the statements may warn, and so want np.errstate(all="ignore")
     values: tuple[tuple[str, str], ...]  # each output's name and the expression that gives it
 
     @property
     def body(self) -> tuple[str, ...]:
         """The function's lines; the last returns the dict of outputs."""
-        lines = self.statements
-        if self.quiet:
-            lines = ('with np.errstate(all="ignore"):', *(f"    {line}" for line in lines))
         pairs = ", ".join(f'"{name}": {value}' for name, value in self.values)
-        return (*self.extents, *lines, f"return {{{pairs}}}")
+        return (*self.extents, *self.statements, f"return {{{pairs}}}")
 
 
 def numpy_function(program: Program, outputs: Sequence[str], table: str = "") -> NumpyText:
@@ -79,7 +76,6 @@ def numpy_function(program: Program, outputs: Sequence[str], table: str = "") ->
         inputs=inputs,
         extents=tuple(sizes),
         statements=tuple(lines),
-        quiet=printer.warns,
         values=tuple((name, _as_array(program, name, names)) for name in outputs),
     )
 

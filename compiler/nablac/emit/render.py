@@ -12,13 +12,44 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, meta
 
 from nablac.emit.view import ModelView
 
+PAGE = 120
+
 
 def render(view: ModelView) -> str:
     """The module's text."""
     fields = asdict(view)
     text = _environment().get_template(f"{fields.pop('layout')}.py.j2").render(fields)
-    lines = [line.rstrip() for line in text.strip("\n").splitlines()]
+    lines = [folded(line.rstrip()) for line in text.strip("\n").splitlines()]
     return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)) + "\n"
+
+
+def folded(line: str, depth: int = 0) -> str:
+    """A line of code that is too long, in two or more: each ends behind a comma, inside as few brackets as can be.
+
+    How long a line is depends on the parts that a model has, and on its inputs' names.  Where it begins, ``depth``
+    brackets are open.
+
+    >>> print(folded("total = add(" + 12 * "first[:size], " + "second)"))
+    total = add(first[:size], first[:size], first[:size], first[:size], first[:size], first[:size], first[:size],
+        first[:size], first[:size], first[:size], first[:size], first[:size], second)
+    """
+    if len(line) <= PAGE or line.lstrip().startswith("#"):
+        return line
+    margin = len(line) - len(line.lstrip()) + (0 if depth else 4)
+    quote, ends = "", dict[int, int]()
+    for at, (letter, after) in enumerate(zip(line[:PAGE], line[1:], strict=False)):
+        if quote:
+            quote = "" if letter == quote and line[at - 1] != "\\" else quote
+        elif letter in "\"'":
+            quote = letter
+        elif letter in "([{" or letter in ")]}":
+            depth += 1 if letter in "([{" else -1
+        elif depth and letter + after == ", ":
+            ends[depth] = at + 1
+    if not ends:
+        return line
+    depth = min(ends)
+    return line[: ends[depth]] + "\n" + folded(" " * margin + line[ends[depth] + 1 :], depth)
 
 
 def undeclared(layout: str) -> set[str]:

@@ -87,6 +87,7 @@ def _pieces(model: Model, mean: bool) -> int:
             "the gradient cannot be accumulated",
             found="a loss that is no mean over the rows of the batch",
             expected="mean[i](...), with as many rows in it as in the batch",
+            where=model.program.declared[model.loss].where,
             remedy="leave out 'train.accumulate'",
         )
     if pieces > 1 and model.optimizer.search:

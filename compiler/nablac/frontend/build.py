@@ -237,6 +237,13 @@ class Builder:
     def _tied(self, own: Mapping[str, Tensor], name: str, formal: str, tie: str, request: Request) -> Tensor:
         """The tensor that stands for a layer's parameter: another one, or that with its axes reversed."""
         where = request.where.get("tie") or request.where.get(formal) or request.place
+        if request.frozen:
+            raise SpecError(
+                f"'{name}' is frozen: it stays as it starts, and nothing of it is tied",
+                found=f"tie: {{{formal[:60]}: {tie[:60]}}}",
+                where=where,
+                remedy="name the others of its parameters under 'freeze'",
+            )
         if formal not in own or own[formal].frozen:
             learned = [key for key, tensor in own.items() if not tensor.frozen]
             raise SpecError(

@@ -108,10 +108,13 @@ METRICS: tuple[Definition, ...] = (
         "r2",
         reads=_PREDICTED,
         equations=(
-            "center = mean[...](y[...])",
-            "r2 = 1 - sum[...]((p[...] - y[...])**2)/sum[...]((y[...] - center)**2)",
+            "low = min[...](y[...])",
+            "center = low + mean[...](y[...] - low)",  # exact where the target never changes
+            "rest = sum[...]((p[...] - y[...])**2)",
+            "spread = sum[...]((y[...] - center)**2)",
+            "r2 = where(spread == 0, where(rest == 0, 1, 0), 1 - rest/spread)",
         ),
         gives="r2",
-        help="the part of the target's variance that is explained",
+        help="the part of the target's variance that is explained; 1 or 0 where the target never changes: is it met?",
     ),
 )

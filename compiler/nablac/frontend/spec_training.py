@@ -148,6 +148,14 @@ class TrainingReader:
                     where=self.document.key(("train", key)),
                     remedy="leave it out, or choose another optimizer",
                 )
+        for key in ("patience", "checkpoint_every"):
+            if getattr(section, key) and not self.spec.module.runs:
+                raise SpecError(
+                    f"the module has no part for runs, which '{key}' asks for",
+                    found="module: {runs: false}",
+                    where=self.document.key(("train", key)),
+                    remedy="leave out one of the two",
+                )
         return Training(**section.model_dump())
 
     @property

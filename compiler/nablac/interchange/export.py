@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nablac.errors import CompileError, DataError
-from nablac.frontend.load import load_model
+from nablac.frontend.load import declared_inputs, load_model
 from nablac.frontend.model import Model
 from nablac.interchange.onnx_file import Exported, to_onnx
 from nablac.interchange.parameters import BEST, CHECKPOINT, Array, fitted, read_parameters, write_file, write_parameters
@@ -14,8 +14,19 @@ from nablac.network import Network
 from nablac.network import compile as compile_network
 
 
-def export(source: str, parameters: Path | None, target: Path, *, dtype: str | None = None, force: bool = False) -> str:
-    """Write the target; the answer says what it holds.  A file that is there is kept unless forced."""
+def export(
+    source: str,
+    parameters: Path | None,
+    target: Path,
+    *,
+    dtype: str | None = None,
+    sizes: Mapping[str, int] | None = None,
+    force: bool = False,
+) -> str:
+    """Write the target; the answer says what it holds.  A file that is there is kept unless forced.
+
+    ``sizes`` are numbers for extents that the source only names.
+    """
     if not target.suffix and any((target / name).exists() for name in (CHECKPOINT, BEST)):
         raise CompileError(f"{target} holds a run", expected="a new folder", remedy="choose another name")
     if target.suffix and target.exists() and not force:
@@ -25,7 +36,7 @@ def export(source: str, parameters: Path | None, target: Path, *, dtype: str | N
             f"nothing is written as '{target.name}'",
             expected="a name that ends with .safetensors, .npz or .onnx, or a run's folder, which has no ending",
         )
-    model = load_model(source, dtype=dtype)
+    model = load_model(source, dtype=dtype, sizes=_known(source, sizes or {}))
     arrays = _parameters(model, parameters)
     if target.suffix == ".onnx":
         return _onnx(model, arrays, target)
@@ -35,6 +46,19 @@ def export(source: str, parameters: Path | None, target: Path, *, dtype: str | N
         _run(model, arrays, target)
     total = sum(array.size for array in arrays.values())
     return f"{target}: {total:,} numbers in {len(arrays)} parameters, {model.program.dtype}"
+
+
+def _known(source: str, sizes: Mapping[str, int]) -> Mapping[str, int]:
+    """The sizes, each of an extent of the inputs."""
+    if not sizes:
+        return sizes
+    axes = [axis for pattern in declared_inputs(source).values() for axis in pattern.axes]
+    named = list(dict.fromkeys(axis for axis in axes if not axis.isdecimal()))
+    for name in sizes:
+        if name not in named:
+            expected = ", ".join(named) or "no size: the inputs' extents are numbers"
+            raise CompileError(f"no input has an extent '{name}'", expected=expected)
+    return sizes
 
 
 def _parameters(model: Model, path: Path | None) -> dict[str, Array]:

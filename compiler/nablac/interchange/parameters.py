@@ -38,6 +38,10 @@ def read_parameters(path: str | Path) -> dict[str, Array]:
     path = Path(path)
     if path.is_dir():
         path = path / (BEST if (path / BEST).exists() else CHECKPOINT)
+    elif not path.suffix and not path.exists():
+        raise DataError(
+            "there is no such run", expected="a run's folder, or a .npz or .safetensors file", where=str(path)
+        )
     reader, _ = _format(path)
     try:
         return reader(path.read_bytes())

@@ -117,6 +117,11 @@ def _sample(layers: Sequence[tuple[str, Any]], shape: Sequence[int] | None) -> S
         raise CompileError("there is nothing to import", found="no layers", expected="an nn.Sequential of layers")
     features = next((n for _, layer in layers if (n := first_features(layer)) is not None), None)
     if features is None:
+        for place, layer in layers:  # of a layer that cannot be imported, a shape would not help
+            try:
+                _row(layer)
+            except Unsupported as error:
+                raise _refusal(place, layer, error) from None
         remedy = "give the shape of one: --input 16,64"
         raise CompileError("no layer tells how many features a sample has", remedy=remedy)
     return (features,)
@@ -132,12 +137,7 @@ def _chain(layers: Sequence[tuple[str, Any]], shape: Shape) -> tuple[list[Placed
                 item, shape = answer
                 chain.append(_placed(item, place, layer, chain))
         except Unsupported as error:
-            raise CompileError(
-                f"layer {place}: {type(layer).__name__} cannot be imported",
-                found=str(error),
-                expected=", ".join(LAYERS),
-                remedy="write the model as a spec: its equations say what the library does not",
-            ) from None
+            raise _refusal(place, layer, error) from None
     if not chain:
         raise CompileError("there is nothing to import", found="no layers", expected="an nn.Sequential of layers")
     return chain, shape
@@ -171,6 +171,15 @@ def _row(layer: Any) -> Any:
     if not home.startswith("torch.nn."):
         raise Unsupported("a class of its own")
     raise Unsupported(UNFIT.get(name, "nablac has no such layer"))
+
+
+def _refusal(place: str, layer: Any, error: Unsupported) -> CompileError:
+    return CompileError(
+        f"layer {place}: {type(layer).__name__} cannot be imported",
+        found=str(error),
+        expected=", ".join(LAYERS),
+        remedy="write the model as a spec: its equations say what the library does not",
+    )
 
 
 def _learned(chain: Sequence[Placed]) -> dict[str, Any]:

@@ -111,14 +111,14 @@ def _batch_norm(layer: Any, shape: Shape) -> tuple[Item, Shape]:
     return Item("batch_norm", options, learned | statistics), shape
 
 
-def _flatten(layer: Any, shape: Shape) -> None:
-    """A sample of one axis stays as it is."""
+def _flatten(layer: Any, shape: Shape) -> tuple[Item, Shape] | None:
+    """All axes of a sample as one; a sample of one axis stays as it is."""
     rank = len(shape) + 1
     if layer.start_dim % rank != 1 % rank or layer.end_dim % rank != rank - 1:
         raise Unsupported(f"start_dim={layer.start_dim}, end_dim={layer.end_dim}: only all axes of a sample become one")
-    if len(shape) > 1:
+    if len(shape) > 3:
         raise Unsupported(f"a sample of {len(shape)} axes: give it as one, --input {math.prod(shape)}")
-    return None
+    return (Item("flatten"), (math.prod(shape),)) if len(shape) > 1 else None
 
 
 LAYERS: dict[str, Row] = {

@@ -188,6 +188,9 @@ def parse_initialiser(name: str, text: str, where: Place | None) -> tuple[str, t
             expected="uniform(low, high)" if kind == "uniform" else f"{kind}(mean, deviation), deviation >= 0",
             where=where,
         )
+    if kind == "fan_in_uniform" and any(number <= 0 for number in numbers):
+        raise ParseError(f"the initialiser of '{name}' has no fan", found=text.strip(),
+                         expected="fan_in_uniform(k), k above 0", where=where)  # fmt: skip
     return kind, numbers
 
 

@@ -197,20 +197,22 @@ def _ordered(texts: Sequence[EquationText], functions: Mapping[str, FunctionText
 
 
 def names_in(body: ast.expr, functions: Mapping[str, FunctionText]) -> list[str]:
-    """The names an expression holds, those in the functions it calls too, in a fixed order."""
+    """The names an expression holds, those in the functions it calls too but not their parameters, in a fixed order."""
     found: dict[str, None] = {}
-    waiting: list[ast.AST] = [body]
+    waiting: list[tuple[ast.AST, tuple[str, ...]]] = [(body, ())]
     seen = set()
     while waiting:
-        node = waiting.pop()
+        node, parameters = waiting.pop()
         name = dotted(node) if isinstance(node, (ast.Name, ast.Attribute)) else None
         if name is None:
-            waiting += ast.iter_child_nodes(node)
+            waiting += ((child, parameters) for child in ast.iter_child_nodes(node))
+            continue
+        if name in parameters:
             continue
         found[name] = None  # a dotted name is one name: linear_1.W does not read linear_1
         if name in functions and name not in seen:
             seen.add(name)
-            waiting.append(functions[name].body)
+            waiting.append((functions[name].body, functions[name].parameters))
     return list(found)
 
 

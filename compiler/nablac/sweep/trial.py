@@ -21,8 +21,8 @@ from typing import Any
 
 from nablac.emit.write import import_file, write
 from nablac.errors import NablacError
+from nablac.runs.data import read
 from nablac.store import root
-from nablac.training.data import read
 
 NOT_FINITE = "the loss is not finite"
 """How a module's error begins when training has diverged."""

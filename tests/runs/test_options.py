@@ -9,9 +9,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from nablac.training.data import balance_lines, class_names
-from nablac.training.options import OptionError, read_options, settings
-from nablac.training.session import train
+from nablac.runs.data import balance_lines, class_names
+from nablac.runs.options import OptionError, read_options, settings
+from nablac.runs.session import train
 
 
 def module(**more: Any) -> ModuleType:
@@ -37,6 +37,16 @@ def test_many_processes_are_left_to_the_module() -> None:
     made = module(Ranks=object, main=lambda arguments: seen.append(arguments) or 3)
     assert train(made, "spec.yaml", ["--mpi", "--epochs", "2"]) == 3
     assert seen == [["train", "--mpi", "--epochs", "2"]]
+
+
+@pytest.mark.parametrize("given", [{"folds": 3}, {"tensorboard": Path("logs")}])
+def test_what_many_processes_do_not_do_is_told(given: dict[str, Any]) -> None:
+    with pytest.raises(OptionError) as caught:
+        train(module(Ranks=object), "spec.yaml", ["--mpi"], **given)
+    assert str(caught.value) == (
+        f"OptionError: these do not go together\n  found:    --{next(iter(given))} with --mpi\n"
+        "  remedy:   leave one of them out"
+    )
 
 
 def test_the_names_of_classes(tmp_path: Path) -> None:

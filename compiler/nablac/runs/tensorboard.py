@@ -1,4 +1,4 @@
-"""training/tensorboard: the history as event files, which TensorBoard shows.  Needs the extra ``tensorboard``."""
+"""runs/tensorboard: the history as event files, which TensorBoard shows.  Needs the extra ``tensorboard``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nablac.errors import DataError
-from nablac.training.pace import Run
+from nablac.runs.pace import Run
 
 PARTS = ("train", "val")
 

@@ -1,4 +1,4 @@
-"""training/sparkline: a curve in one line of characters."""
+"""runs/sparkline: a curve in one line of characters."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""training/lines: a plain line for each epoch, for what is no terminal."""
+"""runs/lines: a plain line for each epoch, for what is no terminal."""
 
 from __future__ import annotations
 
 import sys
 from typing import TextIO
 
-from nablac.training.pace import Run
+from nablac.runs.pace import Run
 
 MOST = 1000
 """Of more epochs than this, every so many-th is told, and the last."""

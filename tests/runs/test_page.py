@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import nablac.training as nt
+import nablac.runs as nt
 from nablac.cli import main
 from nablac.cli.train import train
 

@@ -1,4 +1,4 @@
-"""training/session: ``nablac train`` from data to plots: a compiled module trains, and is watched and judged."""
+"""runs/session: ``nablac train`` from data to plots: a compiled module trains, and is watched and judged."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nablac.training.data import balance_lines, class_names, read
-from nablac.training.evaluation import evaluate
-from nablac.training.lines import PlainLines
-from nablac.training.logs import JsonLines
-from nablac.training.options import OptionError, read_options, settings
-from nablac.training.record import Record
+from nablac.runs.data import balance_lines, class_names, read
+from nablac.runs.evaluation import evaluate
+from nablac.runs.lines import PlainLines
+from nablac.runs.logs import JsonLines
+from nablac.runs.options import OptionError, Start, read_options, settings
+from nablac.runs.record import Record
 
 INTERRUPTED = 130
+
+APART = {"start": ("resume", "mpi"), "folds": ("resume", "mpi"), "tensorboard": ("mpi",)}
+"""New runs are not resumed, and of many processes the module alone knows which one writes."""
 
 
 def train(
@@ -30,6 +33,7 @@ def train(
     spec: str,
     arguments: Sequence[str],
     *,
+    start: Start | None = None,
     tensorboard: Path | None = None,
     folds: int | None = None,
     plots: bool = True,
@@ -38,25 +42,28 @@ def train(
     if isinstance(sys.stdout, TextIOWrapper):  # a class may have a name that the terminal has no letters for
         sys.stdout.reconfigure(errors="replace")
     options = read_options(module, arguments)
+    _apart(options, start=start, folds=folds, tensorboard=tensorboard)
     if getattr(options, "mpi", False):  # every process is one of many, and only the module knows which
         code: int = module.main(["train", *arguments])
         return code
     with told_by(module):
+        begin = {} if start is None else {"start": start.run(module)}
+        record = Record(spec, arguments if start is None else [*arguments, "--start", str(start.path)])
         data, validation = read(module, options)
         names = class_names(module, options.data)
         for line in balance_lines(module, data, names):
             print(line, file=sys.stderr)
         if folds is not None:
-            _train_folds(module, options, data, folds, [Record(spec, arguments)])
+            _train_folds(module, options, data, folds, [record], begin)
             return 0
         with run_folder(module, options) as folder, contextlib.ExitStack() as stack:
-            watchers: list[Any] = [JsonLines(folder), Record(spec, arguments)]
+            watchers: list[Any] = [JsonLines(folder), record]
             if tensorboard is not None:
-                from nablac.training.tensorboard import TensorBoard
+                from nablac.runs.tensorboard import TensorBoard
 
                 watchers.append(stack.enter_context(TensorBoard(tensorboard / folder.name)))
             watchers.append(stack.enter_context(view(module, options, data, folder)))
-            kept = {"out": folder, "resume": options.resume, "progress": False, "callbacks": watchers}
+            kept = {"out": folder, "resume": options.resume, "progress": False, "callbacks": watchers, **begin}
             run = module.fit(**data, **settings(module, options), validation=validation, **kept)
         tell(run.history, options)
         if run.history:
@@ -66,21 +73,32 @@ def train(
     return 0
 
 
+def _apart(options: argparse.Namespace, **given: object) -> None:
+    """What is given is refused beside an option that it does not go with."""
+    for option, others in APART.items():
+        other = next((name for name in others if getattr(options, name, False)), None)
+        if given[option] is not None and other is not None:
+            found, remedy = f"--{option} with --{other}", "leave one of them out"
+            raise OptionError("these do not go together", found=found, remedy=remedy)
+
+
 def _train_folds(
-    module: ModuleType, options: argparse.Namespace, data: dict[str, Any], folds: int, watchers: list[Any]
+    module: ModuleType,
+    options: argparse.Namespace,
+    data: dict[str, Any],
+    folds: int,
+    watchers: list[Any],
+    begin: Mapping[str, Any],
 ) -> None:
     """Train once for each fold, held out; the table of what they came to."""
     from nablac.data.folds import cross_validate
-
-    if options.resume:
-        raise OptionError("folds cannot be resumed", found="--folds with --resume", remedy="leave one of them out")
 
     def told(number: int, row: Mapping[str, float]) -> None:
         measures = (f"{name} {value:.6g}" for name, value in row.items() if name.startswith("val_"))
         print(f"fold {number}/{folds}", *measures, sep="  ", file=sys.stderr)
 
     with run_folder(module, options) as folder:
-        kept: dict[str, Any] = {"progress": False, "callbacks": watchers, **settings(module, options)}
+        kept: dict[str, Any] = {"progress": False, "callbacks": watchers, **begin, **settings(module, options)}
         found = cross_validate(module, data, folds, out=folder, told=told, **kept)
     print(found)
     print(f"wrote {', '.join(sorted(path.name for path in folder.iterdir()))} in {folder}")
@@ -141,7 +159,7 @@ def view(module: ModuleType, options: argparse.Namespace, data: Mapping[str, Any
     if not on_terminal():
         yield PlainLines(turns)
         return
-    from nablac.training.live import LiveView
+    from nablac.runs.live import LiveView
 
     rows = "".join(f", {len(data[name]):,} samples" for name in module.BATCHED[:1] if name in data)
     with LiveView(turns, f"{module.NAME}: {module.SIZE:,} parameters{rows}, in {folder}") as live:
@@ -173,7 +191,7 @@ def judge(module: ModuleType, run: Any, parts: Mapping[str, Any], names: Sequenc
 
 def try_rates(module: ModuleType, arguments: Sequence[str], *, low: float, high: float, steps: int | None) -> None:
     """The learning-rate range test on the training data, its files and its result in a line."""
-    from nablac.training.rates import lr_range
+    from nablac.runs.rates import lr_range
 
     options = read_options(module, arguments)
     with told_by(module):

@@ -1,4 +1,4 @@
-"""training/images: the inputs that are pictures, as pictures."""
+"""runs/images: the inputs that are pictures, as pictures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nablac.training.scores import Array
+from nablac.runs.scores import Array
 
 LEAST = 8
 """Rows and columns of the smallest picture."""

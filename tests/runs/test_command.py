@@ -22,7 +22,8 @@ from click.testing import CliRunner, Result
 
 from nablac.cli import main
 from nablac.cli.train import compiled
-from nablac.training.options import read_options
+from nablac.interchange import write_parameters
+from nablac.runs.options import read_options
 
 HEARS_CTRL_C = """\
 import signal
@@ -127,6 +128,53 @@ def test_a_resumed_run_ends_with_the_bytes_of_one_that_was_not_stopped(spec: Pat
     assert [name for name in whole if whole[name] != parts[name]] == ["record.json"]
 
 
+def test_a_training_that_starts_from_a_file(spec: Path) -> None:
+    """A checkpoint, a run's folder and the arrays by name are one start, which is not changed; it is in the record."""
+    assert run("train", spec, "--epochs", 2, "--out", "first").exit_code == 0
+    before = contents(Path("first"))
+    module = compiled(str(spec), None)[0]
+    arrays = module.unpack(module.Run.load("first").params)
+    for name in ("first.npz", "first.safetensors"):
+        write_parameters(name, arrays)
+    for number, start in enumerate(["first", "first/checkpoint.npz", "first.npz", "first.safetensors"]):
+        result = run("train", spec, "--epochs", 1, "--lr", 1e-9, "--out", f"next-{number}", "--start", start)
+        assert result.exit_code == 0, result.output
+        found = module.Run.load(f"next-{number}")
+        assert len(found.history) == 1
+        np.testing.assert_allclose(found.params, module.pack(arrays), atol=1e-7, rtol=0)
+        recorded = json.loads(Path(f"next-{number}", "record.json").read_text())["nablac"]["arguments"]
+        assert recorded[-2:] == ["--start", start]
+    again = [contents(Path(f"next-{number}"))["checkpoint.npz"] for number in range(4)]
+    assert len(set(again)) == 1 and contents(Path("first")) == before
+    folds = run("train", spec, "--epochs", 1, "--lr", 1e-9, "--folds", 2, "--out", "folds", "--start", "first.npz")
+    assert folds.exit_code == 0, folds.output
+    np.testing.assert_allclose(module.Run.load("folds/fold_2").params, module.pack(arrays), atol=1e-7, rtol=0)
+
+
+STARTS = [
+    ({"linear_1.W": np.zeros((3, 2))}, "InputError: the parameters' names differ\n  found:    linear_1.W\n"),
+    ({"linear_1.W": np.zeros((2, 3)), "linear_1.b": np.zeros(3)}, "InputError: linear_1.W has the wrong shape\n"),
+    (None, "DataError: the parameters cannot be read\n"),
+]
+
+
+@pytest.mark.parametrize(("arrays", "message"), STARTS)
+def test_a_start_that_does_not_fit(spec: Path, arrays: dict[str, Any] | None, message: str) -> None:
+    Path("start.npz").write_bytes(b"no archive") if arrays is None else np.savez("start.npz", **arrays)
+    result = run("train", spec, "--start", "start.npz")
+    assert result.exit_code == 2 and result.output.startswith(message), result.output
+    assert result.output.endswith("  where:    start.npz\n") and not Path("runs").exists()
+
+
+def test_a_start_is_of_a_new_run(spec: Path) -> None:
+    np.savez("start.npz", **{"linear_1.W": np.zeros((3, 2)), "linear_1.b": np.zeros(3)})
+    result = run("train", spec, "--start", "start.npz", "--resume")
+    assert result.exit_code == 2
+    assert result.output == (
+        "OptionError: these do not go together\n  found:    --start with --resume\n  remedy:   leave one of them out\n"
+    )
+
+
 def test_what_fails_leaves_no_empty_folder(spec: Path) -> None:
     assert run("train", spec, "--batch-size", 0).exit_code == 2
     assert run("train", spec, "--folds", 500).exit_code == 2
@@ -155,6 +203,18 @@ def test_mistakes_are_told_and_end_with_2(spec: Path, options: list[str], messag
     assert Path("file").read_text() == "mine"
 
 
+@pytest.mark.parametrize("command", ["train", "lr-range"])
+def test_a_spec_that_names_no_data(spec: Path, command: str) -> None:
+    Path("bare.yaml").write_text(spec.read_text().replace("data: {train: blobs.csv, validation: 0.25, target: y}", ""))
+    result = run(command, "bare.yaml")
+    assert result.exit_code == 2
+    assert result.output == (
+        "OptionError: there is nothing to train on\n"
+        "  found:    no data for x, y\n"
+        "  remedy:   say in the spec's data where it is, as in data: {train: FILE}, or give --data FILE\n"
+    )
+
+
 def test_the_options_are_those_of_the_modules_own_command(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module, _ = compiled(str(spec), None)
     with pytest.raises(SystemExit):
@@ -165,7 +225,7 @@ def test_the_options_are_those_of_the_modules_own_command(spec: Path, capsys: py
 
 def test_a_disk_that_is_full_ends_the_training_and_loses_nothing(spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as full:
-        full.setattr("nablac.training.logs.os.write", lambda file, data: len(data) - 1)
+        full.setattr("nablac.runs.logs.os.write", lambda file, data: len(data) - 1)
         result = run("train", spec)
     assert result.exit_code == 2 and "DataError: runs/blobs/history.jsonl cannot be written" in result.output
     assert run("train", spec, "--resume", "--no-plots").exit_code == 0
@@ -176,7 +236,7 @@ def test_ctrl_c_while_the_run_is_judged_says_that_it_is_kept(spec: Path, monkeyp
     def stopped(*given: object, **more: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nablac.training.session.evaluate", stopped)
+    monkeypatch.setattr("nablac.runs.session.evaluate", stopped)
     result = run("train", spec)
     assert result.exit_code == 130
     assert "KeyboardInterrupt: the training is done and kept in runs/blobs, but not judged" in result.output

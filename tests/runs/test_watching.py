@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-import nablac.training as nt
+import nablac.runs as nt
 from nablac.errors import DataError
-from nablac.training.pace import Pace
-from nablac.training.sparkline import ASCII, sparkline
-from tests.training.stand_ins import history, run
+from nablac.runs.pace import Pace
+from nablac.runs.sparkline import ASCII, sparkline
+from tests.runs.stand_ins import history, run
 
 
 class Clock:

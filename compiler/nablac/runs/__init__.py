@@ -1,6 +1,6 @@
-"""training: what watches a training and judges its result; a generated module trains without any of it.
+"""runs: what watches a training and judges its result; a generated module trains without any of it.
 
-    import nablac.training as nt
+    import nablac.runs as nt
 
     with nt.LiveView(epochs=20) as view:
         run = m.fit(x=x, y=y, epochs=20, validation=0.1, progress=False, callbacks=[view, nt.JsonLines("runs/a")])
@@ -30,5 +30,5 @@ __all__ = [*_HOME]  # noqa: PLE0604  (names that are imported when first used)
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        raise AttributeError(f"nablac.training has no '{name}'")
-    return getattr(import_module(f"nablac.training.{_HOME[name]}"), name)
+        raise AttributeError(f"nablac.runs has no '{name}'")
+    return getattr(import_module(f"nablac.runs.{_HOME[name]}"), name)

@@ -1,18 +1,39 @@
-"""training/options: the words after ``nablac train SPEC`` as options: those of the module's own train command."""
+"""runs/options: the words after ``nablac train SPEC`` as options: those of the module's own train command."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
+
+import numpy as np
 
 from nablac.errors import NablacError
 
 
 class OptionError(NablacError):
     """An option that a command does not have, or a value that it does not take."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Parameters by name to begin with, and the file that they are from."""
+
+    path: Path
+    arrays: Mapping[str, Any]
+
+    def run(self, module: ModuleType) -> Any:
+        """A run of the module that has these parameters and is not trained yet."""
+        try:
+            with np.errstate(over="ignore"):
+                params = module.pack(self.arrays)
+        except module.InputError as error:
+            error.args = (f"{error.args[0]}\n  where:    {self.path}",)
+            raise
+        return module.Run(params, module.init_state(), {})
 
 
 class _Parser(argparse.ArgumentParser):

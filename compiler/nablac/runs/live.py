@@ -1,4 +1,4 @@
-"""training/live: a training on the terminal as it goes: curves of the loss, measures, speed, time left."""
+"""runs/live: a training on the terminal as it goes: curves of the loss, measures, speed, time left."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 import time
 from typing import TYPE_CHECKING, Self
 
-from nablac.training.pace import Pace, Run, shown_seconds
-from nablac.training.sparkline import ASCII, BLOCKS, sparkline
+from nablac.runs.pace import Pace, Run, shown_seconds
+from nablac.runs.sparkline import ASCII, BLOCKS, sparkline
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

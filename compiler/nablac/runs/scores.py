@@ -1,4 +1,4 @@
-"""training/scores: confusion matrix, precision and recall, ROC curve and its area, calibration; in plain NumPy."""
+"""runs/scores: confusion matrix, precision and recall, ROC curve and its area, calibration; in plain NumPy."""
 
 from __future__ import annotations
 

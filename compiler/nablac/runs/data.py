@@ -1,4 +1,4 @@
-"""training/data: the samples that the options of a training name, the names of their classes, and how many of each."""
+"""runs/data: the samples that the options of a training name, the names of their classes, and how many of each."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from nablac.data.balance import balance
 from nablac.data.read import is_heavy
 from nablac.data.read import read as read_all
+from nablac.runs.options import OptionError
 
 UNEVEN, SHOWN = 1.5, 12
 """The table is shown where one class has so many times the rows of another, and there are not more classes."""
@@ -18,6 +19,11 @@ UNEVEN, SHOWN = 1.5, 12
 
 def read(module: ModuleType, options: argparse.Namespace) -> tuple[dict[str, Any], Any]:
     """The training data, and for validation a fraction, a list of arrays, or None."""
+    if module.INPUTS and not options.data:
+        remedy = "say in the spec's data where it is, as in data: {train: FILE}, or give --data FILE"
+        raise OptionError(
+            "there is nothing to train on", found=f"no data for {', '.join(module.INPUTS)}", remedy=remedy
+        )
     data = _read(module, options.data, options.target)
     if not options.val:
         return data, None

@@ -1,4 +1,4 @@
-"""training/rates: the learning-rate range test: one short training whose rate grows from step to step."""
+"""runs/rates: the learning-rate range test: one short training whose rate grows from step to step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from nablac.emit.write import replace
 from nablac.errors import DataError
-from nablac.training.scores import Array
+from nablac.runs.scores import Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,13 +57,13 @@ class RateRange:
             picture = self.draw()
         except ImportError:
             return [path]
-        from nablac.training.plots import write
+        from nablac.runs.plots import write
 
         return [path, write(path.with_suffix(".png"), picture)]
 
     def draw(self) -> Figure:
         """The losses over the rates, the smoothed loss, and the suggested rate."""
-        from nablac.training.plots import BLUE, GREY, RED, figure
+        from nablac.runs.plots import BLUE, GREY, RED, figure
 
         picture = figure(7.2, 4.4)
         axes = picture.subplots()

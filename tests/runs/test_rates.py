@@ -9,9 +9,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-import nablac.training as nt
+import nablac.runs as nt
 from nablac.errors import DataError
-from nablac.training.rates import smooth
+from nablac.runs.rates import smooth
 
 STEEP = np.array([4.0, 1.0])
 """Of a bowl: gradient descent diverges from the rate 2/4 on."""

@@ -1,4 +1,4 @@
-"""training/logs: the history as JSON lines, one object for each epoch, whole after every epoch."""
+"""runs/logs: the history as JSON lines, one object for each epoch, whole after every epoch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nablac.emit.write import replace
 from nablac.errors import DataError
-from nablac.training.pace import Run
+from nablac.runs.pace import Run
 
 
 class JsonLines:

@@ -1,4 +1,4 @@
-"""training/plots: confusion matrix, ROC curve, calibration, predicted beside true numbers; PNG files by matplotlib."""
+"""runs/plots: confusion matrix, ROC curve, calibration, predicted beside true numbers; PNG files by matplotlib."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nablac.errors import DataError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from nablac.training.evaluation import Evaluation
+    from nablac.runs.evaluation import Evaluation
 
 BLUE, RED, GREY = "#2f6fb0", "#c4432b", "#9aa0a6"
 PALE, PINK = "#8fb4d9", "#e6b0a5"
@@ -28,7 +28,7 @@ CURVES = 10
 
 def draw_all(evaluation: Evaluation, folder: Path) -> list[Path]:
     """Every plot that fits what was evaluated; none where matplotlib is not installed."""
-    from nablac.training.samples import draw_samples
+    from nablac.runs.samples import draw_samples
 
     try:
         import matplotlib.figure  # noqa: F401

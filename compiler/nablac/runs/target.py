@@ -1,4 +1,4 @@
-"""training/target: which output of a model answers which of its targets, and in which way; read off the module."""
+"""runs/target: which output of a model answers which of its targets, and in which way; read off the module."""
 
 from __future__ import annotations
 

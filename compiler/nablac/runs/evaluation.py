@@ -1,4 +1,4 @@
-"""training/evaluation: how well a model does on samples: numbers, their JSON form and their table; see scores."""
+"""runs/evaluation: how well a model does on samples: numbers, their JSON form and their table; see scores."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import numpy as np
 
 from nablac.emit.write import replace
 from nablac.errors import DataError
-from nablac.training.scores import Array, Calibration, Roc, calibration, confusion, per_class, roc
-from nablac.training.target import Answer, answer
+from nablac.runs.scores import Array, Calibration, Roc, calibration, confusion, per_class, roc
+from nablac.runs.target import Answer, answer
 
 SHOWN = 12
 """Classes, or values, that a table on the terminal has room for."""
@@ -174,8 +174,8 @@ class Evaluation:
 
         Samples that are no pictures become ``samples.csv``.
         """
-        from nablac.training.plots import draw_all
-        from nablac.training.samples import table
+        from nablac.runs.plots import draw_all
+        from nablac.runs.samples import table
 
         folder, files = Path(folder), {"evaluation.json": json.dumps(_plain(self.facts()), indent=1) + "\n"}
         drawn = draw_all(self, folder) if plots else []

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 
-import nablac.training as nt
+import nablac.runs as nt
 from nablac.errors import DataError
-from tests.training.stand_ins import module
+from tests.runs.stand_ins import module
 
 RANDOM = np.random.default_rng(0)
 PARAMS = RANDOM.normal(size=8)
@@ -196,7 +196,7 @@ def test_samples_that_are_no_pictures_are_a_table(tmp_path: Path) -> None:
 
 
 def test_pictures_are_shown() -> None:
-    from nablac.training.images import pictures
+    from nablac.runs.images import pictures
 
     steps = np.cumsum(np.cumsum(np.random.default_rng(0).normal(size=(40, 12, 12)), axis=1), axis=2)
 

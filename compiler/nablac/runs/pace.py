@@ -1,4 +1,4 @@
-"""training/pace: how fast a training goes and how long it will take, from the moments at which its epochs ended."""
+"""runs/pace: how fast a training goes and how long it will take, from the moments at which its epochs ended."""
 
 from __future__ import annotations
 

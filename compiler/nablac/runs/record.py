@@ -1,4 +1,4 @@
-"""training/record: what only the compiler knows of a run, added to the ``record.json`` that the module writes."""
+"""runs/record: what only the compiler knows of a run, added to the ``record.json`` that the module writes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from nablac import __version__
 from nablac.emit.write import replace
 from nablac.errors import DataError
-from nablac.training.pace import Run
+from nablac.runs.pace import Run
 
 
 class Record:

@@ -1,4 +1,4 @@
-"""training/samples: some samples with what was said of them: pictures as a picture, others as a table (CSV)."""
+"""runs/samples: some samples with what was said of them: pictures as a picture, others as a table (CSV)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nablac.training.images import pictures
-from nablac.training.plots import RED, figure, shown_name
-from nablac.training.scores import Array
+from nablac.runs.images import pictures
+from nablac.runs.plots import RED, figure, shown_name
+from nablac.runs.scores import Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from nablac.training.evaluation import Evaluation
+    from nablac.runs.evaluation import Evaluation
 
 COLUMNS = 50
 """Of an input, in a table."""

@@ -7,7 +7,7 @@ import pytest
 import sklearn.metrics as sk
 from sklearn.calibration import calibration_curve
 
-from nablac.training.scores import calibration, confusion, per_class, roc
+from nablac.runs.scores import calibration, confusion, per_class, roc
 
 
 def drawn(classes: int, rows: int = 500) -> tuple[np.ndarray, np.ndarray]:
