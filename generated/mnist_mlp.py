@@ -557,8 +557,7 @@ def fit(
             elif progress:
                 print(*(f"{name} {value:.6g}" for name, value in run.history[-1].items()), sep="  ", file=sys.stderr)
             if out and time.monotonic() > saved + 1:
-                run.save(out)
-                saved = time.monotonic()
+                saved = run.save(out) or time.monotonic()
             if True in [hook(run) for hook in hooks]:
                 break
     except KeyboardInterrupt:
@@ -732,8 +731,7 @@ def selfcheck(seed=0, rows=4):
     weights = unpack(params.astype(np.float64))
     for name, grad in unpack(loss_and_grad(params, **data)[1]).items():
         change = random.choice((-1, 1), grad.shape) * 1e-5 / grad.size**0.5
-        moved = (weights | {name: weights[name] + c} for c in (change, -change))
-        up, down = (_forward_numpy(w, *exact)["loss"] for w in moved)
+        up, down = (_forward_numpy(weights | {name: weights[name] + c}, *exact)["loss"] for c in (change, -change))
         errors[name] = float(abs(2 * np.vdot(grad, change) - (up - down)) / max(np.linalg.norm(grad * change), 1e-9))
     return errors
 

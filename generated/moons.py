@@ -757,8 +757,7 @@ def fit(
             if out and every and len(run.history) % every == 0:
                 run.save(out, f"epoch_{len(run.history):04}.npz")
             if out and time.monotonic() > saved + 1:
-                keep()
-                saved = time.monotonic()
+                saved = keep() or time.monotonic()
             over = True in [hook(run) for hook in hooks]
             if mpi.first(over) if mpi else over:
                 break
@@ -1078,8 +1077,7 @@ def selfcheck(seed=0, rows=4):
     weights = unpack(params.astype(np.float64))
     for name, grad in unpack(loss_and_grad(params, **data)[1]).items():
         change = random.choice((-1, 1), grad.shape) * 1e-5 / grad.size**0.5
-        moved = (weights | {name: weights[name] + c} for c in (change, -change))
-        up, down = (_forward_numpy(w, *exact)["loss"] for w in moved)
+        up, down = (_forward_numpy(weights | {name: weights[name] + c}, *exact)["loss"] for c in (change, -change))
         errors[name] = float(abs(2 * np.vdot(grad, change) - (up - down)) / max(np.linalg.norm(grad * change), 1e-9))
     return errors
 
