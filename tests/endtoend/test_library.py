@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nablac.frontend.model import Model
@@ -36,9 +37,9 @@ def nodes(dtype: str) -> str:
     last = f"t{len(KEEPING)}"
     lines += [f"  - {{glu: {{}}, from: {last}}}", "  - concat: h", "  - linear: 3"]
     head = f'model: nodes\ndtype: {dtype}\ninputs: {{x: "real[n, 4]", y: "label[n, 3]"}}\nnetwork:\n'
-    metrics = "top_k: {k: 2}, precision: {}, recall: {}, f1: {}, log_loss: {}, hinge: {}, focal: {}, accuracy: {}"
+    metrics = "top_k: {k: 2}, precision: {}, recall: {}, f1: {}, roc_auc: {}, log_loss: {}, hinge: {}, focal: {}"
     return (
-        head + "\n".join(lines) + f"\nmetrics: {{{metrics}, micro: {{f1: {{micro: true}}}}}}\n"
+        head + "\n".join(lines) + f"\nmetrics: {{{metrics}, accuracy: {{}}, micro: {{f1: {{micro: true}}}}}}\n"
         "loss: [{cross_entropy: {smoothing: 0.1}}, {elastic: {}, weight: 0.01}, {l1: h.W, weight: 0.1}]\n"
         "optimizer: {adamw: {lr: 0.01}, schedule: [{warmup: 2}, cosine]}\n"
     )
@@ -79,7 +80,7 @@ inputs: {x: "real[n, 4]", y: "label[n, 2]"}
 network: [{linear: 3}, swish, {linear: {units: 1, name: l}}]
 equations: ["z[i] = l[i, 0]", "p[i] = sigmoid(z[i])", "rare[i] = where(y[i] == 1, 3, 1)"]
 loss: [{focal: [z, y]}, {binary_cross_entropy: [p, y, rare]}, {squared_hinge: [z, y]}, {hinge: [z, y, rare]}]
-metrics: [{accuracy: [p, y]}, {precision: [p, y]}, {recall: [p, y]}, {f1: [p, y]}, {log_loss: [p, y]}]
+metrics: [{accuracy: [p, y]}, {precision: [p, y]}, {recall: [p, y]}, {f1: [p, y], roc_auc: [p, y], log_loss: [p, y]}]
 outputs: p
 optimizer: {radam: {lr: 0.01, decoupled: true, weight_decay: 0.1}}
 """,
@@ -106,6 +107,22 @@ def test_by_numba(name: str, folder: Path) -> None:
     model = model_of(name, "float32")
     module = imported(text_of(model), folder, f"library_native_{name}")
     check_module(module, model, values_of(module, 1, 3), 2e-4)
+
+
+def test_pairs_of_many_samples_are_all_counted_in_float32(folder: Path) -> None:
+    """Nineteen million pairs of a sample of the class with one of none: a float32 counts to 2^24 one by one."""
+    text = (
+        'model: pairs\ninputs: {x: "real[n, 1]", y: "label[n, 2]"}\nnetwork: [{linear: 2}]\nloss: cross_entropy\n'
+        "metrics: [roc_auc, {one: {roc_auc: [s, t]}}]\n"
+        'equations: ["s[i] = linear_1[i, 1] - linear_1[i, 0]", "t[i] = where(y[i] == 1, 1, 0)"]\n'
+    )
+    module = imported(text_of(model_of_spec(text, "pairs.yaml")), folder, "pairs")
+    params = module.pack({"linear_1.W": np.array([[0.0], [1.0]]), "linear_1.b": np.zeros(2)})
+    scores = np.arange(10_000) / 10_000
+    labels = (np.arange(10_000) % 4 == 3).astype(int)
+    told = module.evaluate(params, x=scores[:, None], y=labels)
+    # the sample of rank r = 4 m + 3 is above 3 (m + 1) others, m = 0 ... 2499: 3*2500*2501/2 of 2500*7500 pairs
+    assert [told["roc_auc"], told["one"]] == pytest.approx([2501 / 5000] * 2, rel=1e-6)
 
 
 OPTIONS: list[tuple[str, dict[str, object]]] = [

@@ -129,8 +129,9 @@ NODE_CASES = [
     Case("flatten", {"x": ("real[5, 4, 3]", CUBE)}, lambda x: x.reshape(5, 12)),
     Case("flatten", {"x": ("real[5, 4, 3, 2]", CUBE[..., None] * np.array([1, 2]))}, lambda x: x.reshape(5, 24)),
     Case("reshape", {"x": ("real[5, 4]", X)}, lambda x: x.reshape(5, 2, 2), {"rows": 2, "columns": 2}),
-    Case("reshape", {"x": ("real[5, 12]", CUBE.reshape(5, 12))}, lambda x: x.reshape(5, 3, 4),
-         {"rows": 3, "columns": 4}),  # fmt: skip
+    Case(
+        "reshape", {"x": ("real[5, 12]", CUBE.reshape(5, 12))}, lambda x: x.reshape(5, 3, 4), {"rows": 3, "columns": 4}
+    ),  # fmt: skip
     Case("dropout", {"x": ("real[5, 4]", X)}, lambda x: x * (DRAWN >= 0.3) / 0.7, {"rate": 0.3}),
     Case(
         "standardise",
@@ -306,6 +307,14 @@ def among_first(z: Array, y: Array, k: int) -> float:
     return float(np.mean([label in row for label, row in zip(y, order, strict=True)]))
 
 
+def area(score: Array, truth: Array) -> float:
+    """The area under the ROC curve by its corners: the part of yes against the part of no that is passed."""
+    levels = np.concatenate([[np.inf], np.unique(score)[::-1]])
+    yes = [float(np.mean(score[truth] >= level)) for level in levels]
+    no = [float(np.mean(score[~truth] >= level)) for level in levels]
+    return sum((b - a) * (c + d) / 2 for a, b, c, d in zip(no, no[1:], yes, yes[1:], strict=False))
+
+
 BINARY = {"p": ("real[6]", Q[:, 0]), "y": ("real[6]", YES[:, 0])}
 METRIC_CASES = [
     Case("accuracy", CLASSES, lambda z, y: np.mean(z.argmax(1) == y)),
@@ -336,6 +345,15 @@ METRIC_CASES = [
             lambda z, y, kind=kind: rated(kind, z.argmax(1), y, range(3), False),
         )
         for kind in ("precision", "recall", "f1")
+    ),
+    Case("roc_auc", BINARY, lambda p, y: area(p, y == 1)),
+    Case("roc_auc", BINARY | {"p": ("real[6]", np.round(Q[:, 0], 1))}, lambda p, y: area(np.round(p, 1), y == 1)),
+    Case("roc_auc", BINARY | {"y": ("real[6]", np.ones(6))}, lambda p, y: 0.0),
+    Case("roc_auc", CLASSES, lambda z, y: np.mean([area(softmax(z)[:, c], y == c) for c in np.unique(y)])),
+    Case(
+        "roc_auc",
+        {"z": (D, P), "y": (L, np.array([0, 2, 2, 0, 2, 0]))},
+        lambda z, y: np.mean([area(softmax(z)[:, c], y == c) for c in (0, 2)]),
     ),
     Case("log_loss", CLASSES, lambda z, y: -np.mean(np.log(picked(softmax(z), y)))),
     Case("log_loss", BINARY, lambda p, y: np.mean(bce(p, y))),

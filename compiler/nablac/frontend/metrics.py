@@ -51,6 +51,39 @@ def _rated(name: str, above: str, below: str, help: str) -> tuple[Definition, ..
     )
 
 
+_YES_BEATS_NO = "where({i} > {j}, 1, where({i} == {j}, 1/2, 0))"
+"""For samples i of a class and j of none: is the score of i the higher?  A tie counts half."""
+
+_ROC_AUC = (
+    Definition(
+        "roc_auc",
+        reads=(("z", "real[n, C]"), ("y", "label[n, C]")),
+        equations=(
+            "q[i, c] = exp(z[i, c])/sum[k](exp(z[i, k]))",
+            "actual[cth] = sum[i](where(y[i] == cth, 1, 0)) for cth in C",
+            "present = sum[c](where(actual[c] > 0 and actual[c] < n, 1, 0))",
+            f"beaten[i] = sum[j](where(y[j] != y[i], {_YES_BEATS_NO.format(i='q[i, y[i]]', j='q[j, y[i]]')}, 0))",
+            "area = sum[i](beaten[i]/max(1, actual[y[i]]*(n - actual[y[i]])))",
+            "roc_auc = area/max(1, present)",
+        ),
+        gives="roc_auc",
+        help="the area under the ROC curve: how often what is of a class is scored above what is not; the mean over "
+        "the classes that are there, by the softmax of logits",
+    ),
+    Definition(
+        "roc_auc",
+        reads=(("p", "real[n]"), ("y", "number[n]")),
+        equations=(
+            "actual = sum[i](where(y[i] == 1, 1, 0))",
+            f"beaten[i] = sum[j](where(y[j] != 1, {_YES_BEATS_NO.format(i='p[i]', j='p[j]')}, 0))",
+            "roc_auc = sum[i](where(y[i] == 1, beaten[i], 0))/max(1, actual*(n - actual))",
+        ),
+        gives="roc_auc",
+        help="the area under the ROC curve of the target 1",
+    ),
+)
+"""By pairs of samples: Hanley and McNeil, Radiology 143 (1982), p. 29."""
+
 METRICS: tuple[Definition, ...] = (
     Definition(
         "accuracy",
@@ -81,6 +114,7 @@ METRICS: tuple[Definition, ...] = (
     *_rated("precision", "hits", "told", help="of what was told to be of a class, the part that is"),
     *_rated("recall", "hits", "actual", help="of what is of a class, the part that was told"),
     *_rated("f1", "2*hits", "told + actual", help="the harmonic mean of precision and recall"),
+    *_ROC_AUC,
     Definition(
         "log_loss",
         reads=_CLASSES,
