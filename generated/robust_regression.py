@@ -606,7 +606,7 @@ def fit(
     with _told("callbacks", "objects with on_epoch_end(run)"):
         hooks = [callback.on_epoch_end for callback in callbacks]
     with _told("start", "a Run"):
-        start = start and dataclasses.replace(start, settings=settings)
+        start = None if start is None else dataclasses.replace(start, settings=settings)
     run, best = _begin(out, resume, settings, start or Run(init(seed), init_state(), settings))
     if mpi:
         run, best = mpi.same(run), mpi.same(best)

@@ -14,17 +14,20 @@ from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nablac import network, store
 from nablac.emit.write import import_file
 from nablac.errors import DataError
+from nablac.extras import extra
 from nablac.frontend.definition import Pattern
 from nablac.frontend.load import Source, declared_inputs, load_model
 from nablac.frontend.model import Model, Module
 from nablac.frontend.trace import ModelFunction
+
+with extra("sklearn", "an estimator"):
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_is_fitted, validate_data
 
 __all__ = ["Classifier", "Regressor", "WeightedClassifier", "WeightedRegressor", "estimator"]
 

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 import nablac.runs as nt
-from nablac.errors import DataError
+from nablac.errors import CompileError, DataError
 from nablac.runs.pace import Pace
 from nablac.runs.sparkline import ASCII, sparkline
 from tests.runs.stand_ins import history, run
@@ -186,9 +186,9 @@ def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
 def test_without_tensorboard_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "tensorboard", None)
     monkeypatch.delitem(__import__("sys").modules, "tensorboard.compat.proto", raising=False)
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(CompileError) as caught:
         nt.TensorBoard(tmp_path)
-    assert str(caught.value).startswith("DataError: event files need TensorBoard\n")
+    assert str(caught.value).startswith("CompileError: writing event files needs a package that is not installed\n")
     assert str(caught.value).endswith("  remedy:   pip install 'nablac[tensorboard]'")
 
 

@@ -238,3 +238,13 @@ def test_a_model_of_fixed_sizes(specs: Path) -> None:
     assert str(told.value).splitlines() == [
         "y cannot be learned", "  found:    5 classes", "  expected: 2 to 3 classes"
     ]  # fmt: skip
+
+
+def test_without_scikit_learn_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "nablac.sklearn")
+    monkeypatch.setitem(sys.modules, "sklearn.base", None)
+    with pytest.raises(NablacError) as caught:
+        nablac.estimator("wine.yaml")
+    told = str(caught.value).splitlines()
+    assert told[0] == "CompileError: an estimator needs a package that is not installed"
+    assert told[-1].strip() == "remedy:   pip install 'nablac[sklearn]'"

@@ -14,6 +14,7 @@ import numpy as np
 
 from nablac.data.batches import Batch
 from nablac.errors import DataError
+from nablac.extras import extra
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"))
 IMAGES = 256
@@ -146,10 +147,6 @@ def _opened(path: Path) -> Any:
 
 
 def _pillow() -> Any:
-    try:
+    with extra("data", "reading images"):
         from PIL import Image
-    except ImportError:
-        raise DataError(
-            "images cannot be read", found="Pillow is not installed", remedy="pip install 'nablac[data]'"
-        ) from None
     return Image

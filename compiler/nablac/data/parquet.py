@@ -12,6 +12,7 @@ import numpy as np
 
 from nablac.data.batches import Batch
 from nablac.errors import DataError
+from nablac.extras import extra
 
 ROWS = 2**16
 """As many rows are in memory at once."""
@@ -77,13 +78,9 @@ def _place(path: Path, start: int, row: int) -> str:
 
 
 def _pyarrow() -> Any:
-    try:
+    with extra("data", "reading a Parquet file"):
         import pyarrow
         import pyarrow.parquet
-    except ImportError:
-        raise DataError(
-            "a Parquet file cannot be read", found="pyarrow is not installed", remedy="pip install 'nablac[data]'"
-        ) from None
     return pyarrow
 
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from nablac import __version__
 from nablac.errors import CompileError
+from nablac.extras import extra
 from nablac.frontend.model import Model
 from nablac.frontend.sample import random_point
 from nablac.interchange.compare import relative
-from nablac.interchange.extras import extra
 from nablac.interchange.onnx_printer import print_graph
 from nablac.ir.equation import Equation, Program
 from nablac.ir.interpret import interpret

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from nablac.emit.write import replace
 from nablac.errors import DataError
-from nablac.interchange.extras import extra
+from nablac.extras import extra
 from nablac.ir.equation import Program
 from nablac.ir.tensor import Role
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from nablac.errors import DataError, NablacError, NameError_, Place, TraceError
+from nablac.extras import extra
 from nablac.frontend.load import import_python
 from nablac.frontend.places import last_place
-from nablac.interchange.extras import extra
 
 PICKLES = (".pt", ".pth", ".bin", ".ckpt")
 WEIGHTS = (*PICKLES, ".safetensors")

@@ -16,13 +16,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from nablac.errors import CompileError, NablacError, Place
+from nablac.extras import extra
 from nablac.frontend.definition import Definition, did_you_mean, read_pattern
 from nablac.frontend.library import LOSS_NAMES, MEASURES, NODES, PENALTY_NAMES
 from nablac.frontend.model import Model
 from nablac.frontend.sample import random_point
 from nablac.frontend.spec import model_of_spec
 from nablac.interchange.compare import relative
-from nablac.interchange.extras import extra
 from nablac.interchange.parameters import fitted, write_file, write_parameters
 from nablac.interchange.torch_layers import LAYERS, UNFIT, Item, Shape, Unsupported, first_features
 from nablac.ir.interpret import interpret

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nablac.errors import DataError
+from nablac.extras import extra
 from nablac.runs.pace import Run
 
 PARTS = ("train", "val")
@@ -20,13 +21,9 @@ class TensorBoard:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        try:
+        with extra("tensorboard", "writing event files"):
             from tensorboard.compat.proto import event_pb2, summary_pb2
             from tensorboard.summary.writer.event_file_writer import EventFileWriter
-        except ImportError as error:
-            raise DataError(
-                "event files need TensorBoard", found=str(error), remedy="pip install 'nablac[tensorboard]'"
-            ) from None
         self.folder, self.events, self.summaries, self.make = Path(folder), event_pb2, summary_pb2, EventFileWriter
         self.continued = {part: any(self.folder.glob(f"{part}/events.out.tfevents.*")) for part in PARTS}
         self.writers: dict[str, Any] = {}

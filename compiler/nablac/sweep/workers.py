@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from nablac.errors import CompileError
+from nablac.extras import extra
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,9 @@ class Workers:
 @contextmanager
 def processes(jobs: int | None) -> Iterator[Workers]:
     """So many processes; as many as there are processors unless it is said."""
-    try:
+    with extra("sweep", "a sweep"):
         from joblib import cpu_count
         from joblib.externals.loky import get_reusable_executor
-    except ImportError:
-        raise _missing("sweeps", "joblib", "sweep") from None
     width = jobs or cpu_count()
 
     made: list[Executor] = []
@@ -59,10 +58,8 @@ def _begin() -> None:
 @contextmanager
 def cluster(address: str) -> Iterator[Workers]:
     """The workers of a Dask cluster.  They need nablac, and the data under the same paths."""
-    try:
+    with extra("dask", "a sweep on a cluster"):
         from distributed import Client
-    except ImportError:
-        raise _missing("sweeps on a cluster", "Dask's distributed", "dask") from None
     try:
         client = Client(address, timeout="10s")
     except (OSError, ValueError) as error:
@@ -84,8 +81,3 @@ def cluster(address: str) -> Iterator[Workers]:
             raise CompileError(f"the Dask scheduler at {address[:80]} is gone", found=found, remedy=remedy) from None
         finally:
             executor.shutdown(wait=False)
-
-
-def _missing(what: str, package: str, extra: str) -> CompileError:
-    remedy = f"pip install 'nablac[{extra}]'"
-    return CompileError(f"{what} need {package}", found="it is not installed", remedy=remedy)

@@ -1,4 +1,4 @@
-"""interchange/extras: how it is told that an optional package is not there."""
+"""extras: how it is told that an optional package is not there."""
 
 from __future__ import annotations
 
