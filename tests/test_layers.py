@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "compiler" / "nablac"
 
 LAYERS = (
-    "errors", "extras", "ir", "algebra", "frontend", "passes", "pipeline", "lint", "plan", "emit", "report", "network", "verify",
-    "store", "data", "runs", "sklearn", "sweep", "interchange", "cli",
+    "errors", "extras", "ir", "algebra", "frontend", "passes", "pipeline", "lint", "plan", "emit", "report", "network",
+    "verify", "store", "data", "runs", "sklearn", "sweep", "interchange", "cli",
 )  # fmt: skip
 """Each layer may import itself and what stands to its left; ``__init__`` and ``__main__`` may import all."""
 
