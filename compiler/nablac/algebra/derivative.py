@@ -148,10 +148,10 @@ def _by_inversion(body: Expr, derivative: Expr, output: Access) -> Expr | None:
         return None
     base = powers[0].args[0]
     e, a = Symbol("e", positive=True), Symbol("a", real=True)
-    value, slope = _with_symbol(value, base, e), _with_symbol(slope, base, e)
-    if value.has(exp) or slope.has(exp):
+    whole, slope = _with_symbol(value, base, e), _with_symbol(slope, base, e)
+    if whole.has(exp) or slope.has(exp):
         return None
-    target: Expr = a
+    value, target = whole, a
     while isinstance(value, log):
         value, target = value.args[0], exp(target)
     above, below = fraction(together(value))
@@ -160,9 +160,18 @@ def _by_inversion(body: Expr, derivative: Expr, output: Access) -> Expr | None:
         return None
     inverse = -equation.coeff(e, 0) / equation.coeff(e, 1)
     found = cancel(together(slope.subs(e, inverse)))
-    if found.has(e):
+    if found.has(e) or accesses(found) or not _is_well_conditioned(inverse, a, whole.subs(e, 1)):
         return None
     return _factored(found, a).xreplace({a: output})
+
+
+def _is_well_conditioned(inverse: Expr, a: Symbol, value: Expr) -> bool:
+    """Whether the exponential can be had back from the rounded value: |a phi'(a)/phi(a)|, at e = 1, is small.
+
+    It is 0 of exp(z) - 1, 2 of sigmoid(z), and 99 of exp(z) - 100, whose value has lost what a + 100 would need.
+    """
+    ratio = cancel(together(a * inverse.diff(a) / inverse)).subs(a, value)
+    return bool(abs(sympy.simplify(ratio)) <= 2) if not accesses(ratio) else False
 
 
 def _in_exponentials(expression: Expr) -> Expr:

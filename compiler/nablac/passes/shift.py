@@ -86,6 +86,13 @@ class _Shifting:
                 break
             body = inlined(body, self.read_as[hidden[0].tensor], hidden[0])
         new, laws = rewrite(body, ALL)
+        if self._is_unbalanced(new):  # exp(z) may be there under a name: e*exp(-m) is exp(z - m)
+            new, more = rewrite(_written_out(equation.with_body(new), self.program, self.balanced), ALL)
+            laws += more
+        if self._is_unbalanced(new):  # exp(-m)*(exp(z) + a) is exp(z - m) + a*exp(-m)
+            spread, more = rewrite(_distributed(new), ALL)
+            if not self._is_unbalanced(spread):
+                new, laws = spread, laws + more
         changed = equation.with_body(new, LAW, *laws) if new != equation.body else equation
         if changed.reduction is not None and changed.reduction.kind == "sum":
             split = _split(changed)
@@ -93,8 +100,8 @@ class _Shifting:
                 self._shifted(changed, *split)
                 return
             if split is None and self._is_unbalanced(new):
-                outside = Mul(*(a for a in Mul.make_args(new) if isinstance(a, exp)))
-                self._outside(changed, outside, new / outside)
+                outside = [factor for factor in Mul.make_args(new) if isinstance(factor, exp)]
+                self._outside(changed, Mul(*outside), _without(new, *outside))
                 return
         elif changed.reduction is None and self._is_unbalanced(new):
             self._read_as(changed)
@@ -163,6 +170,8 @@ class _Shifting:
     def _is_unbalanced(self, body: Expr) -> bool:
         """Whether a factor exp(w) is left in which a maximum does not stand against an exponent of its sum."""
         largest = set(self.maxima.values())
+        if isinstance(body, Add):
+            return any(self._is_unbalanced(term) for term in body.args)
         for factor in Mul.make_args(body):
             if isinstance(factor, exp):
                 parts = {a: factor.args[0].coeff(a) for a in accesses(factor.args[0]) if a.tensor in largest}
@@ -179,8 +188,23 @@ def _split(equation: Equation) -> tuple[Expr, Expr, Expr] | None:
             over = set(equation.bound)
             inside = Add(*(t for t in terms if index_symbols(t) & over))
             if inside != 0:
-                return inside, factor.args[0] - inside, equation.body / factor
+                return inside, factor.args[0] - inside, _without(equation.body, factor)
     return None
+
+
+def _distributed(body: Expr) -> Expr:
+    """A product with its exponentials multiplied into the first sum among its factors."""
+    factors = Mul.make_args(body)
+    total = next((factor for factor in factors if isinstance(factor, Add)), None)
+    outside = [factor for factor in factors if isinstance(factor, exp)]
+    if total is None or not outside:
+        return body
+    return Mul(_without(body, total, *outside), Add(*(Mul(term, *outside) for term in total.args)))
+
+
+def _without(body: Expr, *gone: Expr) -> Expr:
+    """The product without some of its factors; SymPy's quotient may leave exp(w)*exp(-w)."""
+    return Mul(*(factor for factor in Mul.make_args(body) if factor not in gone))
 
 
 def _maximum(equation: Equation, exponent: Expr, name: str) -> Equation:
@@ -201,13 +225,17 @@ def _largest(equation: Equation, name: str, indices: tuple[Symbol, ...], over: S
 
 
 def _divisors(program: Program) -> set[str]:
-    """Tensors that some body, written out, divides by or takes the logarithm of."""
-    found: set[str] = set()
+    """Tensors that some body, written out, divides by or takes the logarithm of; of products, their factors too."""
+    waiting: list[Expr] = []
     for equation in program.equations:
         body = _written_out(equation, program)
-        divided = [node.args[0] for node in body.atoms(log)] + [p.base for p in body.atoms(Pow) if p.exp.is_negative]
-        bases = {factor.as_base_exp()[0] for product in divided for factor in Mul.make_args(product)}
-        found.update(base.tensor for base in bases if isinstance(base, Access))
+        waiting += [node.args[0] for node in body.atoms(log)] + [p.base for p in body.atoms(Pow) if p.exp.is_negative]
+    found: set[str] = set()
+    while waiting:
+        bases = {factor.as_base_exp()[0] for factor in Mul.make_args(waiting.pop())}
+        new = {base.tensor for base in bases if isinstance(base, Access)} - found
+        found |= new
+        waiting += [e.body for name in new if (e := program.defined.get(name)) and e.reduction is None]
     return found
 
 
