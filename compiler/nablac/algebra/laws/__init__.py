@@ -40,6 +40,7 @@ STABLE: tuple[Law, ...] = (
     Law("power of sigmoid", "sqrt(sigmoid(u)) = exp(-softplus(-u)/2)", (Pow,), exponentials.power_of_sigmoid),
     Law("one exponential", "exp(u)*exp(v) = exp(u + v)", (Mul,), exponentials.one_exponential, opens=True),
     Law("exponential into sigmoid", "exp(u)*sigmoid(-u) = sigmoid(u)", (Mul,), exponentials.fold_exp_sigmoid),
+    Law("sigmoid from cosh", "exp(u)/cosh(u) = 2*sigmoid(2*u)", (Mul,), exponentials.exp_over_cosh, opens=True),
     Law("tanh", "sinh(u)/cosh(u) = tanh(u)", (Mul,), exponentials.tanh_from_product, opens=True),
     Law("exprel", "expm1(u)/u = exprel(u)", (Mul,), exponentials.fold_exprel, opens=True),
     Law("log of sum", "log(exp(u) + exp(v)) = u + softplus(v - u)", (log,), logarithms.log_of_sum, opens=True),
