@@ -175,7 +175,7 @@ def _condition(inverse: Expr, a: Symbol, value: Expr) -> Expr:
 
 
 def _is_bounded(slope: Expr, e: Symbol) -> bool:
-    """Whether the slope stays finite for every exponential, as those of sigmoid and tanh do: its error then does too."""
+    """Whether the slope stays finite for every exponential, as that of sigmoid does: its error then does too."""
     above, below = (sympy.degree(part, e) for part in fraction(cancel(together(slope))))
     return bool(above <= below)
 

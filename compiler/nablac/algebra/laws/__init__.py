@@ -11,7 +11,7 @@ from sympy import Add, Mul, Pow, log
 
 from nablac.algebra.laws import conditions, exponentials, fractions, logarithms, shapes
 from nablac.algebra.rewrite import Law
-from nablac.ir.functions import Where, log1p, maximum
+from nablac.ir.functions import Where, log1p
 
 STABLE: tuple[Law, ...] = (
     Law("own kinks", "sqrt(u**2) = abs(u)", (sympy.Abs, sympy.sign), shapes.own_kinks),
@@ -71,7 +71,6 @@ STABLE: tuple[Law, ...] = (
 )
 
 TIDY: tuple[Law, ...] = (
-    Law("relu", "max(u, 0) = relu(u)", (maximum,), shapes.relu_from_max),
     Law(
         "extremum compared",
         "where(max(u, 3) <= 4, v, w) = where(u <= 4, v, w)",

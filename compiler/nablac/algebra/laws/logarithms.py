@@ -81,7 +81,7 @@ def log_of_twice_sigmoid(node: Expr) -> Expr | None:
 def log_of_choice(node: Expr) -> Expr | None:
     """Branch by branch, where the laws can see what each is; the logarithm of a number below 0 is left to the data.
 
-    Of a masked exponential, log(where(c, exp(u)*v, 0)), that of the exponential alone is seen; where c fails, it is log(0).
+    Of a masked exponential, log(where(c, exp(u)*v, 0)), that of exp(u)*v is seen; where c fails, it is log(0).
     """
     choice = node.args[0]
     if not isinstance(choice, Where):

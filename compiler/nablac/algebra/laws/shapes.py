@@ -9,13 +9,6 @@ from nablac.algebra.laws.looking import powers_of
 from nablac.ir.functions import Where, absolute, relu, sign
 
 
-def relu_from_max(node: Expr) -> Expr | None:
-    a, b = node.args
-    if b == 0:
-        return relu(a)
-    return relu(b) if a == 0 else None
-
-
 def own_kinks(node: Expr) -> Expr | None:
     return absolute(node.args[0]) if isinstance(node, sympy.Abs) else sign(node.args[0])
 
