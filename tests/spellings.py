@@ -45,6 +45,8 @@ SPELLINGS: dict[str, str] = {
     "softplus in powers of two": "log(1 + 2**x)",
     "two-way softmax of opposites": "exp(x)/(exp(x) + exp(-x))",
     "two-way softmax of powers": "2**x/(2**x + 3**x)",
+    "bce of bounded probabilities": "-(3/10*log(clamp(1/(1 + exp(-x)), 1e-12, 1 - 1e-12))"
+    " + 7/10*log(1 - clamp(1/(1 + exp(-x)), 1e-12, 1 - 1e-12)))",
     "sigmoid less its mirror": "1/(1 + exp(-x)) - 1/(1 + exp(x))",
 }
 

@@ -125,6 +125,20 @@ def test_pairs_of_many_samples_are_all_counted_in_float32(folder: Path) -> None:
     assert [told["roc_auc"], told["one"]] == pytest.approx([2501 / 5000] * 2, rel=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_certain_probabilities_cost_what_the_clamp_leaves(dtype: str, tmp_path: Path) -> None:
+    """-log(1e-12) for each mistake, also in float32, where 1 - 1e-12 is 1."""
+    text = (
+        f'model: certain\ndtype: {dtype}\ninputs: {{y: "real[4]"}}\nparams: {{p: "real[4]"}}\n'
+        "loss: {binary_cross_entropy: [p, y]}\nmetrics: [{log_loss: [p, y]}]\noutputs: p\n"
+    )
+    module = as_python(text_of(model_of_spec(text, "certain.yaml")), tmp_path, "certain")
+    params, y = np.array([1, 1, 0, 0], dtype), np.array([1.0, 0, 1, 0])
+    told = module.evaluate(params, y=y)
+    assert [told["loss"], told["log_loss"]] == pytest.approx([6 * np.log(10)] * 2, rel=1e-6)
+    assert not module.loss_and_grad(params, y=y)[1].any()
+
+
 OPTIONS: list[tuple[str, dict[str, object]]] = [
     ("momentum", {"dampening": 0.3, "weight_decay": 0.1, "maximize": True}),
     ("heavy_ball", {"weight_decay": 0.1}),

@@ -11,7 +11,7 @@ from sympy import Add, Mul, Pow, log
 
 from nablac.algebra.laws import conditions, exponentials, fractions, logarithms, shapes
 from nablac.algebra.rewrite import Law
-from nablac.ir.functions import Where, log1p
+from nablac.ir.functions import Where, log1p, maximum, minimum
 
 STABLE: tuple[Law, ...] = (
     Law("own kinks", "sqrt(u**2) = abs(u)", (sympy.Abs, sympy.sign), shapes.own_kinks),
@@ -20,6 +20,20 @@ STABLE: tuple[Law, ...] = (
     Law("expm1", "exp(u) - 1 = expm1(u)", (Add,), exponentials.exp_minus_one, opens=True),
     Law("bias correction", "1 - c**u = -expm1(u*log(c))", (Add,), exponentials.one_minus_power),
     Law("reflected sigmoid", "1 - sigmoid(u) = sigmoid(-u)", (Add,), exponentials.one_minus_sigmoid),
+    Law(
+        "bounded sigmoid",
+        "max(sigmoid(u), 1/2) = sigmoid(max(u, 0))",
+        (maximum, minimum),
+        exponentials.bounded_sigmoid,
+        opens=True,
+    ),
+    Law(
+        "reflected bound",
+        "1 - min(u, 9999/10000) = max(1 - u, 1/10000)",
+        (Add,),
+        shapes.reflected_bound,
+        opens=True,
+    ),
     Law("tanh from sigmoid", "2*sigmoid(2*u) - 1 = tanh(u)", (Add,), exponentials.tanh_from_sigmoid, opens=True),
     Law("tanh from sigmoids", "sigmoid(u) - sigmoid(-u) = tanh(u/2)", (Add,), exponentials.tanh_from_sigmoids),
     Law("sigmoid from tanh", "1 + tanh(u) = 2*sigmoid(2*u)", (Add,), exponentials.one_plus_tanh, opens=True),
@@ -66,6 +80,13 @@ STABLE: tuple[Law, ...] = (
     Law("log1p", "log(1 + v) = log1p(v)", (log,), logarithms.log_one_plus, opens=True),
     Law(
         "log1p of sigmoid", "log1p(-sigmoid(u)) = -softplus(u)", (log1p,), logarithms.log1p_of_minus_sigmoid, opens=True
+    ),
+    Law(
+        "log1p of bound",
+        "log1p(-min(u, 9999/10000)) = log(max(1 - u, 1/10000))",
+        (log1p,),
+        logarithms.log1p_of_bound,
+        opens=True,
     ),
     Law("softplus", "log1p(exp(u)) = softplus(u)", (log1p,), logarithms.log1p_of_exp, opens=True),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sympy
-from sympy import Add, Expr, Mul, Pow, S, cos, cosh, exp, log, sin, sinh, tanh
+from sympy import Add, Expr, Mul, Pow, Rational, S, cos, cosh, exp, log, sin, sinh, tanh
 
 from nablac.algebra.laws.logarithms import log_of_terms
 from nablac.algebra.laws.looking import exponent, exponentials, positive_exponentials, powers_of, product_of
@@ -40,6 +40,15 @@ def one_minus_sigmoid(node: Expr) -> Expr | None:
         c, rest = term.as_coeff_Mul()
         if isinstance(rest, sigmoid) and c == -number:
             return Add(*(a for a in node.args if a not in (term, number))) + number * sigmoid(-rest.args[0])
+    return None
+
+
+def bounded_sigmoid(node: Expr) -> Expr | None:
+    """A bound on a probability is one on its logit, where 1 - 1e-12 can be told from 1 in every precision."""
+    for value, bound in (node.args, node.args[::-1]):
+        if isinstance(value, sigmoid) and bound.is_Rational and 0 < bound < 1:
+            logit = Rational(repr(float(log(bound / (1 - bound)).evalf(30))))
+            return sigmoid(node.func(value.args[0], logit))
     return None
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from sympy import Add, Expr, Mul, S, asinh, atanh, cosh, exp, log, tanh
 
 from nablac.algebra.laws.looking import bare_sum, exponent, exponentials, positive_exponentials
-from nablac.ir.functions import Where, expm1, log1mexp, log1p, logcosh, sigmoid, softplus
+from nablac.algebra.laws.shapes import from_one
+from nablac.ir.functions import Where, expm1, log1mexp, log1p, logcosh, minimum, sigmoid, softplus
 
 
 def log_of_product(node: Expr) -> Expr | None:
@@ -106,6 +107,12 @@ def inverse_hyperbolic(node: Expr) -> Expr | None:
         above = inside * below[0]
         return 2 * atanh(above - 1) if above + below[0] == 2 else None
     return None
+
+
+def log1p_of_bound(node: Expr) -> Expr | None:
+    bounded = -node.args[0]
+    found = from_one(bounded) if isinstance(bounded, minimum) else None
+    return None if found is None else log(found)
 
 
 def log_one_plus(node: Expr) -> Expr | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sympy
-from sympy import Add, Expr, Mul, S
+from sympy import Add, Expr, Mul, Rational, S
 
 from nablac.algebra.laws.looking import powers_of
-from nablac.ir.functions import Where, absolute, relu, sign
+from nablac.ir.functions import Where, absolute, maximum, minimum, relu, sign
 
 
 def own_kinks(node: Expr) -> Expr | None:
@@ -20,6 +20,26 @@ def absolute_from_sign(node: Expr) -> Expr | None:
                 if other in (factor.args[0], -factor.args[0]):
                     rest = Mul(*(a for a in node.args if a not in (factor, other)))
                     return rest * (absolute(other) if other == factor.args[0] else -absolute(other))
+    return None
+
+
+def reflected_bound(node: Expr) -> Expr | None:
+    """c - min(u, b) with b just below c: where c - b is computed, in float32 it may be 0."""
+    for number in node.args:
+        for term in node.args:
+            c, bounded = term.as_coeff_Mul()
+            if number.is_Rational and c == -number and isinstance(bounded, minimum):
+                found = from_one(bounded)
+                if found is not None:
+                    return Add(*(a for a in node.args if a not in (number, term))) + number * found
+    return None
+
+
+def from_one(bounded: Expr) -> Expr | None:
+    """1 - min(u, b) for a number b just below 1: max(1 - u, 1 - b)."""
+    for value, bound in (bounded.args, bounded.args[::-1]):
+        if bound.is_Rational and 0 < 1 - bound < Rational(1, 1000):
+            return maximum(1 - value, 1 - bound)
     return None
 
 
