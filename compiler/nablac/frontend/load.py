@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -151,8 +152,8 @@ def _defined_at(value: object) -> Place | None:
 
 def import_python(path: Path) -> ModuleType:
     """The module of the user's own Python file, which is run; what it raises is told with its place."""
-    if not path.is_file():
-        found = "a directory" if path.is_dir() else "no file"
+    if not os.path.isfile(path):
+        found = "a directory" if os.path.isdir(path) else "no file"
         raise TraceError("the Python file cannot be read", found=found, where=str(path))
     name = f"_nablac_user_{path.stem}"
     specification = importlib.util.spec_from_file_location(name, path)

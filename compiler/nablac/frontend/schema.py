@@ -63,7 +63,9 @@ class TrainSection(_Section):
 
 
 File = Annotated[str, Field(min_length=1, max_length=1000)]
-Source = File | dict[str, File]
+Located = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^\P{Cc}*$")]
+Source = Located | dict[str, Located]
+"""Where files are: no path holds a null byte."""
 
 
 Categories = list[File] | dict[File, list[File | int]]
@@ -191,7 +193,7 @@ def _large(value: object) -> str:
 
 def _wanted(message: str) -> str:
     words = message.removeprefix("Input should be ").removeprefix("a valid ")
-    if words.startswith("String should match"):
+    if words.startswith(("String should match", "string, unable")):
         return "a line of plain text"
     if words.startswith("dictionary"):
         return "a mapping"
