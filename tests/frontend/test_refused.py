@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from nablac.errors import NablacError
+from nablac.frontend.load import with_dtype
 from nablac.frontend.spec import model_of_spec
 
 LINE = 'model: m\ninputs: {x: "real[n, 4]", y: "real[n]"}\n'
+CLASSES = 'model: m\ninputs: {x: "real[n, 4]", y: "label[n, 3]"}\nnetwork: [{linear: 3}]\nloss: cross_entropy\n'
 
 
 def features(count: int, network: str) -> str:
@@ -74,6 +76,45 @@ NameError: nothing depends on parameter 'x'
   where:    m.yaml:2:13
   remedy:   use it or leave it out""",
     ),
+    "a fraction that is no number": (
+        f"{CLASSES}data: {{train: a.csv, validation: .nan}}",
+        """\
+SpecError: 'data.validation' cannot be nan
+  expected: a text or a mapping or a number below 1
+  where:    m.yaml:5:34""",
+    ),
+    "a default that is no number": (
+        f'{CLASSES}layers: {{f: {{reads: {{x: "real[...]"}}, options: {{k: -.inf}}, equations: ["y = k"]}}}}',
+        """\
+SpecError: 'layers.f.options.k' cannot be -inf
+  expected: 'int' or 'real' or a whole number or a finite number
+  where:    m.yaml:5:52""",
+    ),
+    "a rate that is rounded to 0": (
+        f"{CLASSES}optimizer: {{sgd: 1e-60}}",
+        """\
+SpecError: the learning rate is 0 in float32
+  found:    lr: 1e-60
+  expected: at least 1.4013e-45
+  where:    m.yaml:5:18
+  remedy:   a larger one, or dtype: float64""",
+    ),
+    "no schedule": (
+        f"{CLASSES}optimizer: {{sgd: 0.1, schedule: []}}",
+        """\
+SpecError: a schedule's list is empty
+  expected: one item or more
+  where:    m.yaml:5:33
+  remedy:   leave it out""",
+    ),
+    "no epochs of a schedule": (
+        f"{CLASSES}optimizer: {{sgd: 0.1, schedule: {{multi_step: {{at: []}}}}}}",
+        """\
+SpecError: a schedule's list is empty
+  expected: one item or more
+  where:    m.yaml:5:47
+  remedy:   leave it out""",
+    ),
     "what is not read": (
         "model: m\nparams: {x: real, z: real}\nloss: z**2",
         """\
@@ -92,5 +133,12 @@ def test_refused(name: str) -> None:
     assert str(error.value) == told
 
 
-def test_inputs_alone_are_a_model() -> None:
-    assert not model_of_spec("model: m\ninputs: {a: real, b: real}\nloss: a*b\n").trained
+def test_a_small_rate_of_another_width() -> None:
+    model = model_of_spec(f"{CLASSES}optimizer: {{sgd: 1e-60}}\ndtype: float64")
+    with pytest.raises(NablacError, match="the learning rate is 0 in float32"):
+        with_dtype(model, "float32")
+
+
+def test_integers_of_other_bases() -> None:
+    training = model_of_spec(f"{CLASSES}train: {{epochs: 0x1F, batch_size: 0o17, seed: 010}}").training
+    assert (training.epochs, training.batch_size, training.seed) == (31, 15, 10)

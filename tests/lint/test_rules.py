@@ -143,7 +143,8 @@ def test_domains(formula: str, expected: str | None) -> None:
         "where(p[i] <= 2, 0, sqrt(p[i] - 2))", "where(p[i]**2 < 1, asin(p[i]), 0)", "log(max(p[i], 1e-12))",
         "where(p[i] > y[i], log(p[i] - y[i]), 0)", "where(not (p[i] <= 0 or y[i] > 1), log(p[i]), 0)",
         "p[i]**3 + p[i]**0", "p[i]/(n + 1) + 1/sum[k](exp(x[i,k]))", "log(1 - tanh(p[i]))", "2**p[i]",
-        "exp(p[i])**p[i]", "log(softplus(p[i])) + 1/(2 + sin(p[i])) + 1/(3*sigmoid(p[i]))", "p[i] + sum[k](x[i,k]**k*k/(k + 1))",
+        "exp(p[i])**p[i]", "log(softplus(p[i])) + 1/(2 + sin(p[i])) + 1/(3*sigmoid(p[i]))",
+        "p[i] + sum[k](x[i,k]**k*k/(k + 1))",
     ],
 )  # fmt: skip
 def test_domains_that_are_shown(formula: str) -> None:

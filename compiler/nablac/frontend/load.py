@@ -16,6 +16,7 @@ from nablac.errors import NablacError, NameError_, Place, TraceError
 from nablac.frontend import trace
 from nablac.frontend.definition import Pattern, did_you_mean, read_pattern, shown
 from nablac.frontend.model import Model, Optimizer
+from nablac.frontend.optimizers import checked_rate
 from nablac.frontend.places import last_place, user_place
 from nablac.frontend.rules import Rule
 from nablac.frontend.schema import json_schema
@@ -98,7 +99,8 @@ def with_dtype(model: Model, dtype: str) -> Model:
 
 
 def _in_dtype(optimizer: Optimizer, dtype: str) -> Optimizer:
-    return replace(optimizer, program=replace(optimizer.program, dtype=dtype))
+    rate = checked_rate(optimizer.lr, dtype, None)
+    return replace(optimizer, program=replace(optimizer.program, dtype=dtype), lr=rate)
 
 
 def train_arguments(model: Model) -> list[str]:
