@@ -170,8 +170,8 @@ def _train_steps(params, state, rates, step, grad, work, iwork, losses):
 def train_steps(params, state, *, steps=100, lr=0.1, step=None, **inputs):
     """Train in place for a number of steps, up to a loss that is not finite; the losses."""
     for name, array, size in (("params", params, SIZE), ("state", state, STATE_SIZE)):
-        if _convert(name, array, (size,), DTYPE) is not array:
-            raise InputError(f"{name} cannot change in place", "another kind", f"a contiguous, writable {DTYPE} array")
+        if _convert(name, array, (size,), DTYPE) is not array or np.may_share_memory(params, state):
+            raise InputError(f"{name} cannot change in place", "another", f"its own contiguous, writable {DTYPE} array")
     data, extents = _read(inputs, "gradient")
     step = _number("step", int(_number("state[-1]", float(state[-1]), kind=float)) if step is None else step)
     losses = np.empty(_number("steps", steps, most=2**31 - 1))
@@ -196,7 +196,7 @@ def _convert(subject, value, shape, dtype, within=()):
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:  # a ragged list, another package's tensor
         raise InputError(f"{subject} is no array of numbers", error, dtype) from error
-    if array.dtype.kind not in ("iu" if dtype == "int64" else "biuf") or isinstance(value, np.ma.MaskedArray):
+    if array.dtype.kind not in ("iu" if dtype == "int64" else "biuf") or isinstance(value, bool | np.ma.MaskedArray):
         found = array.dtype if type(value) is np.ndarray else repr(value)
         raise InputError(f"{subject} has the wrong dtype", found, dtype, "convert it")
     named = {e: size for e, size in zip(shape, array.shape, strict=False) if isinstance(e, str)}
@@ -218,9 +218,9 @@ def _read(inputs, entry):
     """The inputs that an entry reads, converted, in order; and the named extents that they tell."""
     if not set(READS[entry]) <= set(inputs) <= set(INPUTS):
         raise InputError("the inputs' names differ", ", ".join(inputs) or "none", ", ".join(READS[entry]) or "none")
-    data, extents = {}, {}
+    data, extents, finite = {}, {}, (-LARGEST, LARGEST) if entry == "forward" else ()  # what training starts from
     for name in READS[entry]:
-        (shape, dtype), ends = INPUTS[name], (0, LABELS[name] - 1) if name in LABELS else ()
+        (shape, dtype), ends = INPUTS[name], (0, LABELS[name] - 1) if name in LABELS else finite
         data[name] = _convert(f"the input '{name}'", inputs[name], [extents.get(e, e) for e in shape], dtype, ends)[()]
         extents |= {e: size for e, size in zip(shape, data[name].shape, strict=True) if isinstance(e, str)}
     return data, extents
@@ -325,7 +325,7 @@ class Run:
         if not name:
             run, best = cls.load(folder, "checkpoint.npz"), Path(folder, "best.npz")
             return dataclasses.replace(cls.load(folder, best.name), history=run.history) if best.exists() else run
-        with _told(folder, f"a run of {NAME}"), open(Path(folder, name), "rb") as f, np.load(f) as file:
+        with _told(folder, f"a run of {NAME}"), open(Path(folder, name), "rb") as f, np.lib.npyio.NpzFile(f) as file:
             facts = json.loads(str(file["facts"]))
             if facts["parameters"] != str(PARAMETERS):
                 raise ValueError(f"parameters {facts['parameters']}")
@@ -334,16 +334,14 @@ class Run:
             return cls(params, state, dict(facts["settings"]), [dict(row) for row in facts["history"]], Path(folder))
 
 
-def fit(
-    *, steps=10, seed=0, lr=0.1, patience=0, checkpoint_every=0, validation=None, out=None, resume=False,
-    start=None, progress=True, callbacks=(), **inputs,
-):
+def fit(*, steps=10, seed=0, lr=0.1, patience=0, checkpoint_every=0, validation=None, out=None, resume=False,
+        start=None, progress=True, callbacks=(), **inputs):
     """Train on arrays; a Run with params, state and history.
 
-    validation: a tuple of the inputs, or the fraction of the rows to hold out. out: a folder for checkpoint.npz,
-    history.csv and curves.png; resume=True goes on from it bit for bit. Ctrl-C keeps the last finished step.
-    callbacks: their on_epoch_end(run) is called after each step; True ends training. patience: so many steps without
-    a smaller val_loss (or train_loss) end it, and the best step's params are given. checkpoint_every: files to keep.
+    validation: a tuple of the inputs, or the fraction of rows to hold out. out: a folder for checkpoints and curves;
+    resume=True goes on from it bit for bit. callbacks: on_epoch_end(run) of each, after each step; True ends training.
+    patience: so many steps without a smaller val_loss (or train_loss) end it, and the best step's params are given.
+    checkpoint_every: files to keep.
     """
     steps, seed, lr = _number("steps", steps), _number("seed", seed), _number("lr", lr, most=LARGEST, kind=float)
     patience, every = _number("patience", patience or 0), _number("checkpoint_every", checkpoint_every or 0)
@@ -398,6 +396,8 @@ def fit(
 
 def _begin(out, resume, settings, start):
     """The run to go on from and its best step: what the folder holds, or the start in a folder without a run."""
+    if resume and not out:
+        raise InputError("there is no run to go on from", "no folder", "out, a folder that holds a run")
     with _told(out, "a folder for the run"):  # told before the first step, not after it
         out = Path(out) if out else None
         if out and not resume:
@@ -524,7 +524,7 @@ def load(*paths, target=TARGET):
         with _told(path, "a .npz, .npy, .csv or IDX file"):
             path = Path(path)
             if path.suffix == ".npz":
-                with open(path, "rb") as raw, np.load(raw) as file:
+                with open(path, "rb") as raw, np.lib.npyio.NpzFile(raw) as file:
                     found = {name: np.asarray(file[name]) for name in INPUTS if name in file}
             elif path.suffix == ".csv":
                 found = _read_csv(path, target, columns)
@@ -543,6 +543,8 @@ def load(*paths, target=TARGET):
 def _prepared(name, array):
     """An input from a file in its shape, whole numbers as integers, with the factor and offset that belong to it."""
     shape, dtype = array.shape[:1] + INPUTS[name][0][1:], INPUTS[name][1]
+    if array.dtype.kind not in ("iuf" if dtype == "int64" else "biuf"):
+        raise ValueError(f"{array.dtype.name} for '{name}', which takes {'whole ' * (dtype == 'int64')}numbers")
     if name in BATCHED and array.size == math.prod(e if isinstance(e, int) else 0 for e in shape):
         array = array.reshape(shape)
     if dtype == "int64":
@@ -567,7 +569,9 @@ def _read_csv(path, target, seen):
             raise ValueError(f"column '{max(header, key=header.count)}' twice")
         columns = _columns(header, target)
         used = {column for chosen in columns.values() for column in chosen}
-        for line in filter(None, lines):
+        if "" in used:
+            raise ValueError(f"no name for column {header.index('') + 1}")
+        for line in (line for line in lines if line and not ",".join(line).isspace()):
             where = f"line {lines.line_num} of {path}"
             if len(line) != len(header):
                 raise InputError(f"{where} has not a cell for each column", f"{len(line)} cells", f"{len(header)}")
@@ -588,12 +592,13 @@ def _columns(header, target):
 def _cell(text, column, where):
     """A cell's number."""
     try:
-        if not math.isnan(number := float(text)):
+        if "_" not in text and abs(number := float(text)) <= LARGEST:
             return number
     except ValueError:
         pass
     subject = f"{where} has no number in column '{column}'"
-    raise InputError(subject, repr(text), "a number", TEXTS if text.strip().lower() not in MISSING else GAPS)
+    raise InputError(subject, repr(text), f"a finite {DTYPE} number",
+        TEXTS if text.strip().lower() not in MISSING else GAPS)
 
 
 def _inputs(columns, values):
@@ -605,8 +610,7 @@ def _read_idx(path, _):
     """An IDX file, the format of MNIST."""
     kinds = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
     with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-        start = file.read(4)
-        if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in kinds:
+        if len(start := file.read(4)) < 4 or start[:2] != b"\0\0" or start[2] not in kinds:
             raise ValueError(f"{start!r} at its start")
         shape = np.frombuffer(file.read(4 * start[3]), ">u4").tolist()
         return np.frombuffer(file.read(), kinds[start[2]]).reshape(shape)

@@ -63,9 +63,25 @@ def make_optimizer(
     updates = tuple((t.name, f"{t.name}_next") for t in tensors if t.role in _KEPT and t.name not in idle)
     results = tuple(new for _, new in updates)
     program = Program(rule.name, tuple(every), tuple(e for e in equations if not _of(e.target, idle)), results, dtype)
-    rate = exact(values["lr"])
+    rate = checked_rate(exact(values["lr"]), dtype, places.get("lr") or places.get(""))
     return Optimizer(rule.name, program, updates, rate, schedule or constant_schedule(), asked.get("ema"), rule.search)
 
+
+def checked_rate(rate: Rational, dtype: str, where: Place | None) -> Rational:
+    """The learning rate, if it is more than 0 in numbers of that width."""
+    if dtype == "float32" and float(rate) <= _LEAST / 2:  # it would be rounded to 0
+        raise SpecError(
+            f"the learning rate is 0 in {dtype}",
+            found=f"lr: {float(rate):g}",
+            expected=f"at least {_LEAST:g}",
+            where=where,
+            remedy="a larger one, or dtype: float64",
+        )
+    return rate
+
+
+_LEAST = 2.0**-149
+"""The least number above 0 of float32."""
 
 _KEPT = (Role.PARAM, Role.STATE)
 

@@ -68,7 +68,7 @@ class Rule:
             return None
         if isinstance(given, (list, tuple)):
             made = [self._schedule(item, epochs) for item in given]
-            return one_after_another([schedule for schedule in made if schedule is not None])
+            return one_after_another([schedule for schedule in made if schedule is not None], self.where)
         if isinstance(given, str) and given not in SCHEDULES:
             return formula_schedule(next(iter(written_lines(given, self._place)), Line(given, self._place)), epochs)
         named = {given: {}} if isinstance(given, str) else given

@@ -145,14 +145,14 @@ def named_schedule(name: str, given: Mapping[str, object], where: Mapping[str, P
     given = {key: value for key, value in given.items() if key != "by" or not _reads_epoch(row)}
     values = given.get(row.each) if row.each else None
     rounds = [{**given, str(row.each): value} for value in values] if isinstance(values, (list, tuple)) else [given]
-    made = []
+    made: list[Expr] = []
     for options in rounds:
         numbers = with_defaults(definition, options, f"schedule '{name}'", where)
         known = {key: _whole(epochs, unit) if value == "epochs" else exact(value) for key, value in numbers.items()}
         rate = formula_schedule(row.formula, epochs, known)
         resting = drops(*(known[key] for key in ("patience", "threshold", "cooldown") if key in known))
         made.append(rate.xreplace({IntAccess("epoch"): IntAccess(unit), IntAccess("drops"): resting}))
-    return one_after_another(made)
+    return one_after_another(made, where.get(row.each or "") or where.get(""))
 
 
 def _reads_epoch(row: Row) -> bool:
@@ -173,8 +173,10 @@ def _whole(epochs: int, unit: str) -> Expr:
     return exact(epochs) * (IntAccess("steps") if unit == "step" else 1)
 
 
-def one_after_another(schedules: Sequence[Expr]) -> Expr:
-    """Each schedule with what the one before it gave as its ``lr0``."""
+def one_after_another(schedules: Sequence[Expr], where: Place | None = None) -> Expr:
+    """Each schedule with what the one before it gave as its ``lr0``; a list without any is refused."""
+    if not schedules:
+        raise SpecError("a schedule's list is empty", expected="one item or more", where=where, remedy="leave it out")
     rate: Expr = Access("lr0")
     for schedule in schedules:
         rate = schedule.xreplace({Access("lr0"): rate})

@@ -110,7 +110,7 @@ class TrainingReader:
             return None
         if isinstance(given, list):
             made = [self._schedule(item, (*path, number)) for number, item in enumerate(given)]
-            return one_after_another([schedule for schedule in made if schedule is not None])
+            return one_after_another([schedule for schedule in made if schedule is not None], where[""])
         if isinstance(given, str) and given not in SCHEDULES:
             return formula_schedule(self.document.line(path), epochs)
         if isinstance(given, str):

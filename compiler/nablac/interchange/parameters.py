@@ -36,9 +36,9 @@ def read_parameters(path: str | Path) -> dict[str, Array]:
     Raises ``DataError`` for a file that cannot be read.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         path = path / (BEST if (path / BEST).exists() else CHECKPOINT)
-    elif not path.suffix and not path.exists():
+    elif not path.suffix and not os.path.exists(path):
         raise DataError(
             "there is no such run", expected="a run's folder, or a .npz or .safetensors file", where=str(path)
         )
