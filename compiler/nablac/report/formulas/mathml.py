@@ -25,11 +25,13 @@ from nablac.report.formulas.boxes import (
     Row,
     Script,
     Tensor,
+    is_seen,
     is_tall,
 )
 from nablac.report.formulas.plain import FENCES
 
 THIN = '<mo lspace="0.17em" rspace="0">\u2062</mo>'
+DOT = "<mo>⋅</mo>"
 SIGNS = {
     "": THIN, "*": THIN, ",": "<mo>,</mo>",
     "/": '<mo lspace="0" rspace="0">/</mo>',
@@ -67,7 +69,7 @@ def _markup(box: Box) -> str:
         case Operator(text):
             return SIGNS[text]
         case Row(parts):
-            return "".join(map(_markup, parts))
+            return "".join(DOT if is_seen(parts, k) else _markup(p) for k, p in enumerate(parts))
         case Tensor():
             return f"{_opening(box)}{_markup(box.symbol)}</mrow>"
         case Element(tensor, indices):
