@@ -53,9 +53,7 @@ class Difference:
     error: float
 
 
-def differences(
-    model: Model, point: Point, seed: int = 0, wrt: Sequence[str] | None = None
-) -> tuple[Difference, ...]:
+def differences(model: Model, point: Point, seed: int = 0, wrt: Sequence[str] | None = None) -> tuple[Difference, ...]:
     """The comparison for each tensor of ``wrt``: unless given each parameter, and in circuits each input too."""
     circuit = is_circuit(model.program)
     roles = (Role.INPUT, Role.PARAM) if circuit else (Role.PARAM,)
