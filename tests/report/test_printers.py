@@ -217,3 +217,11 @@ def test_between_numbers_a_product_is_seen() -> None:
     assert signs == ["⋅", "\u2062", "⋅", "\u2062"]
     assert [line.count(r"\cdot") for line in lines(box, 4)][-1] <= 1
     assert "".join(lines(box, 9)).count(r"\cdot") >= 2
+
+
+def test_what_stands_above_a_slanted_letter_stands_apart() -> None:
+    apart = '<mrow><mspace width="0.14em"/><mi>block</mi></mrow>'
+    label = b.Script(b.Name("V"), None, b.Name("block"))
+    assert mathml(label) == f"<math><msup><mi>V</mi>{apart}</msup></math>"
+    assert apart in mathml(b.Element(b.Tensor("block.V", label, "param"), (b.Name("i"),)))
+    assert "mspace" not in mathml(b.Script(b.Call(b.Name("diag"), (b.Name("s"),)), None, b.Number("-1")))
