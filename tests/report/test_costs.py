@@ -175,6 +175,17 @@ loss: cross_entropy
 optimizer: {sgd: 0.1}
 """
 
+HINGE = """
+model: hinge
+inputs: {x: "real[n, 4]", y: "label[n, 100]"}
+params: {W: "real[100, 4] ~ normal(0, 0.1)"}
+equations:
+  - z[i,c] = sum[k](W[c,k]*x[i,k])
+  - loss = mean[i](sum[c](max(0, 1 + z[i,c] - z[i,y[i]])))
+optimizer: {sgd: 0.1}
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "target", "count"),
     [
@@ -182,6 +193,7 @@ optimizer: {sgd: 0.1}
         (FACTORS, "d_U", "8*n"),
         (FACTORS, "d_b", "n"),
         (FLATTEN, "d_linear_1", "48*n"),
+        (HINGE, "d_z.term2", "500*n"),  # for each class, though the choice holds the delta
     ],
 )
 def test_what_is_scattered_is_counted_once_a_term(text: str, target: str, count: str, tmp_path: Path) -> None:
@@ -204,7 +216,7 @@ def turns(body: tuple[Statement, ...], sizes: dict[str, int], times: int = 1) ->
     return total
 
 
-@pytest.mark.parametrize(("text", "target"), [(EMBEDDING, "d_T"), (FACTORS, "d_U"), (FLATTEN, "d_linear_1")])
+@pytest.mark.parametrize(("text", "target"), [(EMBEDDING, "d_T"), (FACTORS, "d_U"), (FLATTEN, "d_linear_1"), (HINGE, "d_z.term2")])
 def test_the_loops_turn_as_often_as_is_counted(text: str, target: str, tmp_path: Path) -> None:
     one = told(text, tmp_path)
     program = one.programs["gradient"]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from sympy import Expr, Mul, Symbol, default_sort_key
 
-from nablac.ir.functions import Delta, IntAccess
+from nablac.ir.functions import Delta, IntAccess, Where
 
 
 def scattered(
@@ -28,7 +28,7 @@ def scattered(
     >>> scattered(Access("d", i) * Delta(c, IntAccess("y", i)), (c,), [c, i])
     (d[i], (y[i],), [i])
     """
-    place, left = element, list(loops)
+    place, left, body = element, list(loops), _with_deltas_outside(body)
     for factor in sorted(Mul.make_args(body), key=default_sort_key):
         if not isinstance(factor, Delta):
             continue
@@ -39,3 +39,18 @@ def scattered(
                 body = (body / factor).xreplace({free: other})
                 break
     return body, place, left
+
+
+def _with_deltas_outside(body: Expr) -> Expr:
+    """The body with ``where(c, delta*f, 0)`` as ``delta*where(c, f, 0)``."""
+    return Mul(*(moved for factor in Mul.make_args(body) for moved in _split(factor)))
+
+
+def _split(factor: Expr) -> tuple[Expr, ...]:
+    if not isinstance(factor, Where) or factor.args[2] != 0:
+        return (factor,)
+    condition, value, zero = factor.args
+    parts = [inner for part in Mul.make_args(value) for inner in _split(part)]
+    deltas = [part for part in parts if isinstance(part, Delta)]
+    rest = Mul(*(part for part in parts if not isinstance(part, Delta)))
+    return (*deltas, Where(condition, rest, zero)) if deltas else (factor,)
