@@ -216,7 +216,10 @@ def turns(body: tuple[Statement, ...], sizes: dict[str, int], times: int = 1) ->
     return total
 
 
-@pytest.mark.parametrize(("text", "target"), [(EMBEDDING, "d_T"), (FACTORS, "d_U"), (FLATTEN, "d_linear_1"), (HINGE, "d_z.term2")])
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [(EMBEDDING, "d_T"), (FACTORS, "d_U"), (FLATTEN, "d_linear_1"), (HINGE, "d_z.term2")],
+)
 def test_the_loops_turn_as_often_as_is_counted(text: str, target: str, tmp_path: Path) -> None:
     one = told(text, tmp_path)
     program = one.programs["gradient"]
