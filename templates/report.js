@@ -134,12 +134,16 @@
 
   const CHOOSE = { ".equation": chooseEquation, ".chain": chooseChain, ".stage": chooseStage, ".code .line": chooseLine };
 
+  // Where the address leads takes the focus away, and with it the arrow keys: it goes back to what was chosen.
+  const attend = (element) => element && element.focus({ preventScroll: true });
+
   function follow() {
     const target = byId(location.hash.slice(1));
     if (!target) return;
     Object.entries(CHOOSE).filter(([selector]) => target.matches(selector)).forEach(([, choose]) => choose(target));
     reveal(target);
     settled(() => reveal(target));
+    if (document.activeElement === document.body) attend(target.querySelector(":scope > .number"));
   }
 
   // A node of the graph stands for some tensors: the first gradient among them, else the first equation.
@@ -152,6 +156,7 @@
     location.hash = target.id;
     follow();
     mark("ng-selected", [node]);
+    attend(node);
     const numbered = equations.filter((one) => names.includes(primal(one.dataset.tensor)));
     say(`${node.dataset.tensor}:`, numbered.map((one) => link(`#${one.id}`, `(${one.dataset.number}) ${one.dataset.tensor}`)));
   }
@@ -206,8 +211,8 @@
     } else if (number && event.key === " ") {
       event.preventDefault();
       number.click();
-    } else if (number) {
-      const place = equations.indexOf(number.closest(".equation"));
+    } else if (number || node) {
+      const place = equations.indexOf(number ? number.closest(".equation") : document.querySelector(".equation.chosen"));
       const to = equations[{ ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: equations.length - 1 }[event.key]];
       if (!to) return;
       event.preventDefault();

@@ -204,6 +204,69 @@ def test_mistakes_are_told_and_end_with_2(line: Path, arguments: tuple[str, ...]
     assert (result.exit_code, result.output) == (2, message)
 
 
+HELP = "nablac inspect --help lists the options\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("inspect", "m.yaml", "--format", "nonsense"),
+            "OptionError: --format has a value that cannot be used\n  found:    nonsense\n"
+            f"  expected: text, latex, md, html, json, dot, svg\n  remedy:   {HELP}",
+        ),
+        (
+            ("inspect", "m.yaml", "--seed", "x"),
+            "OptionError: --seed has a value that cannot be used\n  found:    x\n"
+            f"  expected: a whole number from 0 on\n  remedy:   {HELP}",
+        ),
+        (
+            ("train", "m.yaml", "--dtype", "q"),
+            "OptionError: --dtype has a value that cannot be used\n  found:    q\n  expected: float32, float64\n"
+            "  remedy:   nablac train --help lists the options\n",
+        ),
+        (
+            ("compile", "m.yaml", "-o", "/"),
+            "OptionError: --output has a value that cannot be used\n  found:    File '/' is a directory\n"
+            "  expected: a file\n  remedy:   nablac compile --help lists the options\n",
+        ),
+        (
+            ("inspect", "m.yaml", "--step"),
+            f"OptionError: there is no option --step\n  remedy:   did you mean --steps? {HELP}",
+        ),
+        (("inspect", "m.yaml", "--wrt"), f"OptionError: option '--wrt' requires an argument\n  remedy:   {HELP}"),
+        (("inspect",), f"OptionError: the argument SPEC is missing\n  remedy:   {HELP}"),
+        (("inspect", "a", "b"), f"OptionError: got unexpected extra argument (b)\n  remedy:   {HELP}"),
+        (
+            ("import-torch", "a.py:b", "--input", "3,q"),
+            "OptionError: --input is no shape\n  found:    3,q\n"
+            "  expected: whole numbers from 1 on, such as 16,64\n",
+        ),
+        (
+            ("inspec", "m.yaml"),
+            "OptionError: there is no command 'inspec'\n"
+            "  expected: check, compile, export, import-torch, inspect, lr-range, schema, sweep, train\n"
+            "  remedy:   did you mean inspect? nablac --help lists the commands\n",
+        ),
+        (("--what",), "OptionError: there is no option --what\n  remedy:   nablac --help lists the commands\n"),
+    ],
+)
+def test_mistakes_in_the_command_line_are_told_as_all_others(arguments: tuple[str, ...], message: str) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", message)
+
+
+def test_no_command_shows_the_help() -> None:
+    result = run()
+    assert result.output.startswith("Usage:") and "Error" not in result.output
+
+
+@pytest.mark.parametrize("command", sorted(main.commands))
+def test_every_command_refuses_so(command: str) -> None:
+    result = run(command, *(["m.yaml"] if command == "schema" else []))
+    assert result.exit_code == 2 and result.output.startswith("OptionError: ")
+
+
 def test_schema_is_json_schema() -> None:
     schema = json.loads(run("schema").output)
     assert schema["type"] == "object" and "network" in schema["properties"]

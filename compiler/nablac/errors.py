@@ -89,5 +89,9 @@ class DataError(NablacError):
     """Input data that is missing, unreadable or does not fit the model."""
 
 
+class OptionError(NablacError):
+    """An option that a command does not have, or a value that it does not take."""
+
+
 class InternalError(Exception):
     """A pass broke an invariant: a defect of nablac's, never of the user's."""

@@ -147,6 +147,44 @@ def test_arrows_move_between_equations(files: dict[str, Path], opened: Opened) -
     assert lit(page) == lines_of(1)
 
 
+def focused(page: Any) -> str:
+    """The id of the equation whose number has the focus, or the tensors of a node."""
+    page.wait_for_timeout(150)
+    return page.evaluate(
+        "(document.activeElement.closest('.equation') || {}).id || document.activeElement.dataset.tensors || ''"
+    )
+
+
+def test_what_is_chosen_keeps_the_focus(files: dict[str, Path], opened: Opened) -> None:
+    page = opened(files["digits"])
+    page.click("#eq-3 .number")
+    assert focused(page) == "eq-3"
+    page.keyboard.press("ArrowDown")
+    assert address(page) == "#eq-4" and focused(page) == "eq-4"
+    page.click("#eq-6 .forms .form >> nth=0")
+    assert focused(page) == "eq-6"
+    node = ".graph [data-tensors~='linear_1']"
+    page.focus(node)
+    page.keyboard.press("Enter")
+    assert focused(page) == page.get_attribute(node, "data-tensors")
+    chosen = page.get_attribute(".equation.chosen", "data-number")
+    page.keyboard.press("ArrowUp")
+    assert focused(page) == address(page)[1:] == f"eq-{int(chosen) - 1}"
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_the_costs_numbers_are_in_sight(width: int, tmp_path: Path, opened: Opened) -> None:
+    path = tmp_path / "mlp.html"
+    path.write_text(compile_network("examples/mnist_mlp.yaml").report().html, encoding="utf-8")
+    page = opened(path, width=width)
+    right = page.evaluate(
+        "(() => { const pane = document.querySelector('#costs ~ .wide').getBoundingClientRect().right;"
+        " return [...document.querySelectorAll('#costs ~ .wide td.number')]"
+        ".map(cell => pane - cell.getBoundingClientRect().right) })()"
+    )
+    assert right and min(right) >= 0
+
+
 def test_the_tab_key_begins_with_the_skip_link(files: dict[str, Path], opened: Opened) -> None:
     page = opened(files["digits"])
     page.keyboard.press("Tab")

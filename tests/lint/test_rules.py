@@ -55,6 +55,12 @@ def test_an_input_and_an_equation_that_nothing_needs() -> None:
     ]
 
 
+def test_a_sum_lifted_out_of_a_formula_is_not_named() -> None:
+    body = LINEAR.replace('w: "real[6]"', 'w: "real[6]", d: "real[3]"').replace(", b: real", "")
+    body += "  - loss = mean[i]((p[i] - y[i])**2) + 0*sum[k](d[k])\n"
+    assert told(body) == ["parameter 'd' does not reach the loss, so it is never learned [unused]"]
+
+
 # --- zero gradients ---------------------------------------------------------------------------------------------------
 
 
@@ -195,6 +201,13 @@ def test_saturation(body: str, expected: str) -> None:
     assert told(body) == [f"{expected}, {STAYS} [saturation]"]
 
 
+@pytest.mark.parametrize("targets", ["real[n, 1]", "int[n, 1]"])
+def test_saturation_whatever_the_targets_are_made_of(targets: str) -> None:
+    body = YES_NO.replace("real[n, 1]", targets) + "network: [linear: 1, sigmoid: {name: p}]\n"
+    loss = "loss: mean[i,j]((p[i,j] - y[i,j])**2)\n"
+    assert told(body + loss) == [f"'p' saturates in sigmoid(linear_1[i, j]), {STAYS} [saturation]"]
+
+
 def test_the_remedy_of_saturation_names_what_goes_in() -> None:
     (finding,) = findings(CLASSES + "network: [linear: 4, softmax]\nloss: cross_entropy\n")
     assert finding.remedy.startswith("let the loss read 'linear_1', before it saturates")
@@ -227,6 +240,14 @@ def test_a_bias_before_batch_normalisation(spread: str) -> None:
     body = REGRESSION + NORMALISED.replace("SPREAD", spread)
     assert told(body) == [f"'h.b' has no effect: 'u' {NO_EFFECT}"]
     assert not findings(body.replace("name: h", "name: h, bias: false"))
+
+
+@pytest.mark.parametrize("affine", ["true", "false"])
+def test_a_bias_before_the_librarys_batch_normalisation(affine: str) -> None:
+    body = CLASSES + f"network: [linear: {{units: 8}}, batch_norm: {{affine: {affine}}}, relu, linear: 4]\n"
+    body += "loss: cross_entropy\n"
+    assert told(body) == [f"'linear_1.b' has no effect: 'batch_norm_1' {NO_EFFECT}"]
+    assert not findings(body.replace("units: 8", "units: 8, bias: false"))
 
 
 def test_one_number_added_to_all_logits() -> None:

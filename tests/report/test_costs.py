@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 import pytest
 
 from nablac import __version__
-from nablac.algebra.cost import equation_operations
+from nablac.algebra.cost import equation_operations, equation_work
 from nablac.emit.module import module_text
 from nablac.frontend.load import load_model, with_dtype
+from nablac.ir.tensor import Role
+from nablac.ir.text import print_equation, print_expression
 from nablac.pipeline import Compiled, compile_model
+from nablac.plan.loops import Loop, Mode, Statement, Store
+from nablac.plan.schedule import schedule
 from nablac.report.content import Cost
 from nablac.report.costs import StepCosts, costs, layer_costs, sizes_of
 from nablac.report.formulas.boxes import Box, Name, Number, Operator, Row
+from tests.report.models import model_of
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 WIDTHS = (784, 256, 128, 64, 20, 10)
@@ -133,3 +141,105 @@ def test_formulas_say_what_their_text_says(mlp: Compiled) -> None:
 def test_a_known_schedule_is_taken(mlp: Compiled) -> None:
     first = StepCosts(mlp)
     assert StepCosts(mlp, schedule=first.schedule).rows() == first.rows()
+
+
+def told(text: str, folder: Path) -> Compiled:
+    return compile_model(model_of(text, folder))
+
+
+EMBEDDING = """
+model: embedding
+inputs: {w: "label[n, 5000]", y: "label[n, 3]"}
+params: {T: "real[5000, 16] ~ normal(0, 0.1)", O: "real[3, 16] ~ normal(0, 0.1)"}
+equations:
+  - z[i,c] = sum[k](O[c,k]*T[w[i],k])
+  - loss = mean[i](-log(exp(z[i,y[i]])/sum[c](exp(z[i,c]))))
+optimizer: {sgd: 0.1}
+"""
+
+FACTORS = """
+model: factors
+inputs: {u: "label[n, 50]", v: "label[n, 40]", r: "real[n]"}
+params: {U: "real[50, 4] ~ normal(0, 0.1)", V: "real[40, 4] ~ normal(0, 0.1)", b: "real[50]"}
+equations:
+  - p[i] = sum[k](U[u[i],k]*V[v[i],k]) + b[u[i]]
+  - loss = mean[i]((p[i] - r[i])**2)
+optimizer: {sgd: 0.1}
+"""
+
+FLATTEN = """
+model: flat
+inputs: {x: "real[n, 6, 8]", y: "label[n, 2]"}
+network: [{linear: 8}, flatten, {linear: 2}]
+loss: cross_entropy
+optimizer: {sgd: 0.1}
+"""
+
+HINGE = """
+model: hinge
+inputs: {x: "real[n, 4]", y: "label[n, 100]"}
+params: {W: "real[100, 4] ~ normal(0, 0.1)"}
+equations:
+  - z[i,c] = sum[k](W[c,k]*x[i,k])
+  - loss = mean[i](sum[c](max(0, 1 + z[i,c] - z[i,y[i]])))
+optimizer: {sgd: 0.1}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "count"),
+    [
+        (EMBEDDING, "d_T", "96*n"),  # for a sample, a class and a place: multiply and add
+        (FACTORS, "d_U", "8*n"),
+        (FACTORS, "d_b", "n"),
+        (FLATTEN, "d_linear_1", "48*n"),
+        (HINGE, "d_z.term2", "500*n"),  # for each class, though the choice holds the delta
+    ],
+)
+def test_what_is_scattered_is_counted_once_a_term(text: str, target: str, count: str, tmp_path: Path) -> None:
+    one = told(text, tmp_path)
+    equation = one.programs["gradient"].defined[target]
+    assert print_expression(equation_operations(equation)) == count
+    module = module_text(one, __version__)
+    above = re.search(rf"# \(\d+\) {re.escape(print_equation(equation)[:30])}[^=]*? (\S+) ops", module)
+    assert above is not None and above[1] == count
+
+
+def turns(body: tuple[Statement, ...], sizes: dict[str, int], times: int = 1) -> int:
+    """How often a sum's term is added."""
+    total = 0
+    for s in body:
+        if isinstance(s, Loop):
+            total += turns(s.body, sizes, times * int(s.extent.subs({e: sizes[str(e)] for e in s.extent.free_symbols})))
+        elif isinstance(s, Store) and s.mode is Mode.ADD:
+            total += times
+    return total
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [(EMBEDDING, "d_T"), (FACTORS, "d_U"), (FLATTEN, "d_linear_1"), (HINGE, "d_z.term2")],
+)
+def test_the_loops_turn_as_often_as_is_counted(text: str, target: str, tmp_path: Path) -> None:
+    one = told(text, tmp_path)
+    program = one.programs["gradient"]
+    equation = program.defined[target]
+    given = tuple(t if t.name == target else replace(t, role=Role.INPUT) for t in program.tensors)
+    (nest,) = schedule(replace(program, equations=(equation,), tensors=given, results=(target,))).nests
+    _, extents = equation_work(equation)
+    assert turns(nest.body, {"n": 7}) == prod(int(e) if e.is_Integer else 7 for e in extents)
+
+
+def test_of_a_table_only_the_rows_are_read_that_are_asked_for(tmp_path: Path) -> None:
+    rows = by_title(costs(told(EMBEDDING, tmp_path), {"n": 32}))
+    forward = rows["forward pass, read and written at least"]
+    assert forward.value == 32 * 2 * 8 + 4 * 32 * 16 + 4 * 3 * 16  # two labels, the samples' rows of T, and O
+    few = by_title(costs(told(EMBEDDING, tmp_path), {"n": 10**6}))
+    assert few["forward pass, read and written at least"].value == 10**6 * 16 + 4 * 5000 * 16 + 4 * 3 * 16
+
+
+def test_what_follows_the_batches_is_of_the_forward_pass(tmp_path: Path) -> None:
+    text = FLATTEN.replace("flatten, {linear: 2}", "flatten, {linear: 4}, batch_norm, relu, {linear: 2}")
+    step = StepCosts(told(text, tmp_path))
+    assert {"batch_norm_1.mean_next", "batch_norm_1.variance_next"} <= {e.target for e in step.forward}
+    assert "batch_norm_1.center" not in {b.name for b in step.saved()}  # the batch's mean, which no gradient reads

@@ -111,6 +111,46 @@ def test_a_derivation_ends_in_the_numbered_equations(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KNOWN)
+def test_no_step_reads_what_is_defined_nowhere(name: str) -> None:
+    one = compiled(name)
+    final = one.programs["gradient"]
+    defined = {t.name for t in final.tensors} | set(one.terms)
+    defined |= {name for name in one.records["gradient"][0].program.defined if "." not in name}
+    for told in gradients(name):
+        for stage in told.stages:
+            for step, after in zip(stage.steps, [*stage.steps[1:], None], strict=True):
+                if step.equation is None:
+                    continue
+                defined.add(step.equation.target)
+                unknown = set(step.equation.sources) - defined
+                assert not unknown or (after is not None and after.title == "where"), (stage.adjoint, step.text)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_nor_does_one_of_the_forward_pass(name: str) -> None:
+    one = compiled(name)
+    final, stages = one.programs["gradient"], Stages(one, notation_of(one))
+    defined = {t.name for t in final.tensors}
+    defined |= {name for name in one.records["gradient"][0].program.defined if "." not in name}
+    for steps in (stages.forward(e) for e in final.equations if not e.is_derived):
+        for k, step in enumerate(steps):
+            if step.equation is not None and step.title != "read as":
+                defined.add(step.equation.target)
+                unknown = set(step.equation.sources) - defined
+                assert not unknown or [after.title for after in steps[k + 1 : k + 2]] == ["where"], step.text
+
+
+def test_what_vanishes_is_shown() -> None:
+    """The adjoint of a mean has a term of the variance that is a sum of deviations."""
+    stages = {stage.adjoint: stage for told in gradients("layer normalisation") for stage in told.stages}
+    shown = [(step.title, step.text) for stage in stages.values() for step in stage.steps]
+    vanished = [text for title, text in shown if title == "known sum" and text.endswith("] = 0")]
+    assert vanished
+    name = vanished[0].partition("[")[0]
+    assert [text for title, text in shown if title == "where" and text.startswith(f"{name}[")]
+
+
+@pytest.mark.parametrize("name", KNOWN)
 def test_laws_one_by_one_come_to_what_the_compiler_made(name: str) -> None:
     for terms in compiled(name).terms.values():
         for term in terms:

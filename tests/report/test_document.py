@@ -58,3 +58,13 @@ def test_change_a_formula_and_the_report_changes(tmp_path: Path) -> None:
         texts.append(nc.compile(spec).report(at="w=3").text())
     assert "dw = 2·w " in texts[0] and "dw = 3·w² " in texts[1]
     assert re.search(r"w +3 +6\n", texts[0]) and re.search(r"w +3 +27\n", texts[1])
+
+
+def test_a_long_label_stands_apart_from_its_formula(tmp_path: Path) -> None:
+    spec = tmp_path / "long.yaml"
+    spec.write_text(
+        'model: long\ninputs: {x: "real[n, 3]", y: "label[n, 2]"}\n'
+        "network: [{linear: {units: 2, name: a_long_name_for_a_layer}}]\nloss: cross_entropy\noptimizer: {sgd: 0.1}\n"
+    )
+    text = nc.compile(spec).report(wrt=["a_long_name_for_a_layer.W"]).text(steps=True)
+    assert "      the equation of a_long_name_for_a_layer.sum  " in text

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nablac.frontend.load import load_model
+from nablac.network import compile as compile_network
 from nablac.pipeline import Compiled, compile_model
 from nablac.report.formulas.formula import index_form
 from nablac.report.formulas.latex import latex
@@ -127,3 +128,64 @@ def test_the_table_names_what_is_spelled_otherwise(tmp_path: Path) -> None:
     table = {name: plain(symbol) for symbol, name in notation_of(compiled(MLP.replace("NAME", ""), tmp_path)).table()}
     assert table["linear_2.b"] == "b₂"
     assert "x" not in table
+
+
+TWO_SOFTMAXES = """
+params: {z: "real[4] ~ normal(0, 1)", w: "real[3] ~ normal(0, 1)"}
+equations:
+  - a[i] = exp(z[i])/sum[k](exp(z[k]))
+  - b[i] = exp(w[i])/sum[k](exp(w[k]))
+  - loss = sum[i](a[i]**2) + sum[j](b[j]**2)
+optimizer: {sgd: 0.1}
+"""
+
+
+def test_no_symbol_reads_as_an_exponential(tmp_path: Path) -> None:
+    result = compiled(TWO_SOFTMAXES, tmp_path)
+    notation = notation_of(result)
+    assert [plain(notation.symbol(f"{x}.sum.exp")) for x in "ab"] == ["E^a", "E^b"]
+    equation = result.programs["gradient"].defined["a.sum.exp"]
+    assert plain(index_form(equation, notation)) == "E^a[k] = e^(z[k] - m^a)"
+    assert_no_two_alike(notation)
+
+
+def test_nor_does_one_that_a_layer_calls_e(tmp_path: Path) -> None:
+    text = """
+inputs: {x: "real[n, 4]", y: "real[n, 3]"}
+layers:
+  twist:
+    reads: {x: "real[..., k]"}
+    params: {e: "real[k] ~ constant(1)"}
+    equations: ["y[..., k] = exp(e[k])*x[..., k]"]
+    gives: y
+network: [{twist: {name: left}}, {twist: {name: right}}, {linear: 3}]
+loss: mse
+optimizer: {sgd: 0.1}
+"""
+    found = symbols(text, tmp_path)
+    assert [found["left.e"], found["right.e"]] == ["left.e", "right.e"]
+
+
+@pytest.mark.parametrize(
+    ("text", "used", "unused"),
+    [
+        (TWO_SOFTMAXES, ["⊙: elementwise product", "𝟏: a column of ones"], ["one-hot", "[c]:", "diag(s)", "rowmax"]),
+        (
+            MLP.replace("NAME", ""),
+            ["Y: the matrix of the one-hot rows of y", "rowmax(A): of each row", "[c]: 1 where c holds, else 0"],
+            ["onehot"],
+        ),
+        (
+            'inputs: {words: "label[n, 9]", r: "real[n]"}\nparams: {Y: "real[9] ~ normal(0, 1)"}\n'
+            "equations: ['loss = mean[i]((Y[words[i]] - r[i])**2)']\noptimizer: {sgd: 0.1}\n",
+            ["onehot(words): the matrix of the one-hot rows of words"],
+            ["Y:", "𝟏:", "diag", "f(A)"],
+        ),
+    ],
+)
+def test_the_legend_explains_what_is_used(text: str, used: list[str], unused: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text("model: told\n" + text)
+    notation = compile_network(path).report().text().partition("\nnotation\n")[2]
+    assert not [line for line in used if line not in notation]
+    assert not [sign for sign in unused if sign in notation]

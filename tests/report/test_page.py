@@ -18,7 +18,7 @@ from nablac.errors import InternalError, Place
 from nablac.lint.finding import Finding
 from nablac.network import compile as compile_network
 from nablac.report.build import build_report
-from nablac.report.content import Report, Sheet, TensorRow
+from nablac.report.content import Report, Sheet, Span, TensorRow
 from nablac.report.drawings.graph import model_graph
 from nablac.report.drawings.svg import svg
 from nablac.report.formulas.boxes import Name
@@ -52,6 +52,15 @@ def test_ids_are_unique_and_links_resolve(name: str) -> None:
     links = [e.attributes["href"] for e in tree(name).all("a")]
     assert links
     assert not [link for link in links if not link.startswith("#") or link[1:] not in ids]
+
+
+def test_several_lines_are_lines() -> None:
+    shown = report("digits")
+    entry = replace(shown.entries[0], spans=(Span(624, 624, "predict"), Span(720, 720, "evaluate")))
+    for spans, word in ((entry.spans, "lines 624, 720"), (entry.spans[:1], "line 624")):
+        root = read(page(replace(shown, entries=(replace(entry, spans=spans), *shown.entries[1:]))))
+        facts = root.at(f"eq-{entry.number}")
+        assert word in " ".join(facts.text.split())
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -206,3 +206,22 @@ def test_latex(path: Path, golden: Callable[..., None]) -> None:
 def test_mathml(name: str, golden: Callable[..., None]) -> None:
     path = next(p for p in EXAMPLES if p.stem == name)
     golden("\n".join(mathml(box, display=True) for _, box in all_boxes(forms(path))), suffix=".html")
+
+
+def test_between_numbers_a_product_is_seen() -> None:
+    """20 18 is no product, nor is n 10 to the power of -8; a number before a letter needs no sign."""
+    times, ten = b.Operator("*"), b.Script(b.Number("10"), None, b.Number("-8"))
+    box = b.Row((b.Number("20"), times, b.Number("18"), times, b.Name("n"), times, ten, times, b.Name("m")))
+    assert latex(box) == r"20 \cdot 18 \, n \cdot 10^{-8} \, m"
+    signs = [e.text for e in ElementTree.fromstring(mathml(box)).iter("mo")]
+    assert signs == ["⋅", "\u2062", "⋅", "\u2062"]
+    assert [line.count(r"\cdot") for line in lines(box, 4)][-1] <= 1
+    assert "".join(lines(box, 9)).count(r"\cdot") >= 2
+
+
+def test_what_stands_above_a_slanted_letter_stands_apart() -> None:
+    apart = '<mrow><mspace width="0.14em"/><mi>block</mi></mrow>'
+    label = b.Script(b.Name("V"), None, b.Name("block"))
+    assert mathml(label) == f"<math><msup><mi>V</mi>{apart}</msup></math>"
+    assert apart in mathml(b.Element(b.Tensor("block.V", label, "param"), (b.Name("i"),)))
+    assert "mspace" not in mathml(b.Script(b.Call(b.Name("diag"), (b.Name("s"),)), None, b.Number("-1")))

@@ -12,7 +12,7 @@ import pytest
 from nablac.frontend.model import Model
 from nablac.ir.interpret import interpret
 from nablac.ir.tensor import Role
-from nablac.report.drawings.plot import can_be_drawn, plot
+from nablac.report.drawings.plot import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, can_be_drawn, plot
 from nablac.report.numbers.point import Point, read_point
 from nablac.report.numbers.taylor import Expansion, expansion, taylor_sheets
 from tests.report.models import FAN, RESIDUAL, SMOOTH, example, model_of
@@ -100,8 +100,14 @@ def test_the_plot(name: str) -> None:
     for curve in curves:
         for point in (curve.get("d") or "").replace("M", "L").split("L")[1:]:
             x, y = map(float, point.split())
-            assert 77 <= x <= 623 and 57 <= y <= 349
-    assert "learning rate η" in {t.text for t in root.iter(f"{SVG}text")}
+            assert LEFT - 1 <= x <= WIDTH - RIGHT + 1 and TOP - 1 <= y <= HEIGHT - BOTTOM + 1
+    words = list(root.iter(f"{SVG}text"))
+    assert "learning rate η" in {t.text for t in words}
+    for text in words:  # nothing is written over the curves, nor cut at the edges
+        x, y, long = float(text.get("x", 0)), float(text.get("y", 0)), 7.5 * len(text.text or "")
+        begin = {"start": x, "middle": x - long / 2, "end": x - long}[text.get("text-anchor", "")]
+        assert begin >= 0 and begin + long <= WIDTH + 8
+        assert y <= TOP or y >= HEIGHT - BOTTOM or text.get("text-anchor") == "end" and x < LEFT
 
 
 def test_a_loss_that_is_nearly_straight_is_not_plotted_to_the_end_of_the_world() -> None:

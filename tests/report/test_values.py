@@ -85,6 +85,20 @@ def test_differences_agree(name: str) -> None:
     assert all(d.error < 1e-9 for d in found)
 
 
+@pytest.mark.parametrize("names", [("tanh_1",), ("x", "out"), ("linear_1", "linear_1.W"), ("loss",)])
+def test_differences_of_the_tensors_that_are_asked_for(names: tuple[str, ...], tmp_path: Path) -> None:
+    model = model_of(SMOOTH, tmp_path)
+    found = differences(model, read_point("random", model), wrt=names)
+    assert tuple(d.name for d in found) == names
+    assert all(d.error < 1e-12 and d.numerical for d in found)
+
+
+def test_differences_of_intermediate_values_of_a_circuit() -> None:
+    model = example("circuit_product")
+    found = differences(model, read_point("x=-2,y=5,z=-4", model), wrt=["q", "f"])
+    assert [(d.name, d.derived, d.numerical) for d in found] == [("q", -4, -4), ("f", 1, 1)]
+
+
 def test_differences_of_a_circuit_with_kinks_beside_the_point(tmp_path: Path) -> None:
     model = model_of(FAN, tmp_path)
     assert all(d.error < 1e-12 for d in differences(model, read_point("a=0.3,b=-1.25", model)))
@@ -114,6 +128,8 @@ outputs: z
     model = model_of(spec, tmp_path)
     found = {d.name: d for d in differences(model, read_point("random", model))}
     assert abs(found["b"].derived - found["b"].numerical) > 0 and found["b"].error < 1e-9
+    (alone,) = differences(model, read_point("random", model), wrt=["b"])
+    assert abs(alone.derived - alone.numerical) > 0 and alone.error < 1e-9
 
 
 def test_differences_come_from_the_model_and_not_from_its_gradient(monkeypatch: pytest.MonkeyPatch) -> None:

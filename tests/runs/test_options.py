@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from nablac.runs.data import balance_lines, class_names
-from nablac.runs.options import OptionError, read_options, settings
+from nablac.errors import OptionError
+from nablac.runs.options import read_options, settings
 from nablac.runs.session import train
 
 

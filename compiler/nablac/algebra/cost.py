@@ -7,6 +7,7 @@ import math
 import sympy
 from sympy import Expr, Mul
 
+from nablac.algebra.scatter import scattered
 from nablac.ir import functions as f
 from nablac.ir.equation import Equation
 
@@ -51,10 +52,28 @@ def size(expression: Expr) -> int:
     return 1 if isinstance(expression, f.Access) else 1 + sum(map(size, expression.args))
 
 
+def equation_work(equation: Equation) -> tuple[int, tuple[Expr, ...]]:
+    """Operations in one turn of the equation's loops, and how often each loop turns; a reduction counts one a term.
+
+    What is added at places that a gather names runs over the terms alone, as the loops that are made of it do.
+
+    >>> from nablac.ir.index import extent, index
+    >>> from nablac.ir.equation import Reduction
+    >>> c, i = index("c"), index("i")
+    >>> body = f.Access("d", i) * f.Delta(c, f.IntAccess("y", i))
+    >>> equation_work(Equation("b", (c,), body, ((c, extent(50)), (i, extent("n"))), Reduction("sum", (i,))))
+    (1, (n,))
+    """
+    body, loops = equation.body, list(equation.ranges)
+    if equation.reduction and equation.reduction.kind == "sum":
+        body, _, loops = scattered(body, equation.indices, loops)
+    return operations(body) + (1 if equation.reduction else 0), tuple(equation.ranges[i] for i in loops)
+
+
 def equation_operations(equation: Equation) -> Expr:
-    """Operations of the whole equation, as an expression in its extents; a reduction counts one for each term."""
-    each = operations(equation.body) + (1 if equation.reduction else 0)
-    return sympy.Mul(each, *equation.ranges.values())
+    """Operations of the whole equation, as an expression in its extents."""
+    each, extents = equation_work(equation)
+    return sympy.Mul(each, *extents)
 
 
 def _count(node: Expr, transcendental: int, division: int) -> int:

@@ -14,9 +14,10 @@ from nablac.cli.lr_range import lr_range
 from nablac.cli.schema import schema
 from nablac.cli.sweep import sweep
 from nablac.cli.train import train
+from nablac.cli.usage import Commands
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="nablac")
 def main() -> None:
     """Compile a model and its loss into one readable Python module that trains it.

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from nablac.cli.shared import told
-from nablac.errors import CompileError
+from nablac.errors import CompileError, OptionError
 
 
 def _shape(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -17,7 +17,7 @@ def _shape(context: click.Context, parameter: click.Parameter, value: str | None
         return None
     axes = [axis.strip() for axis in value.split(",")]
     if not all(axis.isascii() and axis.isdigit() and 0 < int(axis) < 2**31 for axis in axes):
-        raise click.BadParameter(f"{value!r} is no shape such as 16,64")
+        raise OptionError("--input is no shape", found=value, expected="whole numbers from 1 on, such as 16,64")
     return tuple(map(int, axes))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,16 +26,23 @@ def told(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
-        try:
+        with telling():
             return command(*args, **kwargs)
-        except NablacError as error:
-            click.echo(str(error), err=True)
-            sys.exit(MISTAKE)
-        except InternalError as error:
-            click.echo(f"a defect of nablac, not of your model: {error}\n  please report it with the spec", err=True)
-            sys.exit(DEFECT)
 
     return run
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """The same of whatever is done within."""
+    try:
+        yield
+    except NablacError as error:
+        click.echo(str(error), err=True)
+        sys.exit(MISTAKE)
+    except InternalError as error:
+        click.echo(f"a defect of nablac, not of your model: {error}\n  please report it with the spec", err=True)
+        sys.exit(DEFECT)
 
 
 DTYPE = click.option(

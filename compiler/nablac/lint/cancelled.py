@@ -7,7 +7,7 @@ anyway goes by its name; so the movement of z - mean(z), or of a softmax, vanish
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from sympy import Add, Expr, Mul, S, Symbol, expand_mul
@@ -42,7 +42,8 @@ def cancelling(study: Study, name: str) -> Equation | None:
     """The last equation in which the movement of a parameter vanishes, if it reaches the loss nowhere."""
     if name not in study.plain.readers:
         return None
-    return _Movement(study.plain, study.sums, name).vanishing()
+    statistics = {target for _, target in study.model.statistics}  # they follow the batches, and move with these
+    return _Movement(study.plain, study.sums, name, set(study.plain.results) - statistics).vanishing()
 
 
 @dataclass
@@ -53,6 +54,7 @@ class _Movement:
     program: Program
     sums: Mapping[tuple[object, ...], str]
     name: str
+    results: Set[str]
     moves: dict[str, tuple[tuple[Symbol, ...], Expr]] = field(default_factory=dict)
     leaves: int = 0
 
@@ -71,7 +73,7 @@ class _Movement:
             if not terms:  # a function without slope: nothing cancels there
                 continue
             move = self._of(equation, _multiplied(Add(*terms)))
-            if move is None or (move != 0 and equation.target in self.program.results):
+            if move is None or (move != 0 and equation.target in self.results):
                 return None
             if move == 0:
                 ended = equation

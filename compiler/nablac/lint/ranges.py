@@ -19,7 +19,7 @@ from nablac.ir import functions as f
 from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import Access, Where
 from nablac.ir.index import is_index
-from nablac.ir.tensor import Kind, Role
+from nablac.ir.tensor import Role
 from nablac.lint.interval import ALL, INFINITY, NONNEGATIVE, NOTHING, POSITIVE, Interval, point
 
 Known = Mapping[Expr, Interval]
@@ -93,7 +93,7 @@ class Share:
 
 
 class Ranges:
-    """The intervals of one program's tensors; ``inputs`` is what is taken for granted of real inputs, ``kept`` what of
+    """The intervals of one program's tensors; ``inputs`` is what is taken for granted of inputs, ``kept`` what of
     some parameters, ``least`` and ``longest`` what of named extents."""
 
     def __init__(
@@ -113,7 +113,7 @@ class Ranges:
                 continue
             if tensor.bound is not None:
                 self.tensors[tensor.name] = point(0.0).hull(self._extent(tensor.bound) + point(-1.0))
-            elif tensor.role is Role.INPUT and tensor.kind is Kind.REAL:
+            elif tensor.role is Role.INPUT:
                 self.tensors[tensor.name] = inputs
         for equation in program.equations:
             self.tensors[equation.target] = self._result(equation)

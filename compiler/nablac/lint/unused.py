@@ -34,7 +34,8 @@ def unused(study: Study) -> Iterator[Finding]:
                 "use it or leave it out",
             )
     for equation in program.equations:
-        if equation.target not in answered and equation.target not in program.readers:
+        written = study.name(equation.target) == equation.target  # and not lifted out of what the user wrote
+        if written and equation.target not in answered and equation.target not in program.readers:
             yield Finding(
                 RULE,
                 f"nothing needs '{equation.target}'",

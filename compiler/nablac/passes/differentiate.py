@@ -176,7 +176,7 @@ class _Reverse(_Sweep):
         if len(terms) == 1 and terms[0].summed:
             self.define(_summed(name, terms[0], ranges))
             return
-        body: Expr = S.Zero
+        body: Expr = S.One if tensor.name == self.of else S.Zero
         for number, term in enumerate(terms, 1):
             if term.summed:
                 part = self.fresh(f"{name}.term{number}")

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sympy import Add, Expr, Mul, S, Symbol, default_sort_key
+from sympy import Add, Expr, S, Symbol, default_sort_key
 
+from nablac.algebra.scatter import scattered
 from nablac.ir.equation import Equation
-from nablac.ir.functions import Access, Delta, IntAccess, accesses
+from nablac.ir.functions import Access, accesses
 from nablac.ir.index import index
 
 
@@ -89,27 +90,10 @@ def make_item(equation: Equation, number: int) -> Item:
     loops = [own[i] for i in (*equation.indices, *equation.bound) if i not in single]
     body, place = equation.body.xreplace(own), element
     if equation.reduction and equation.reduction.kind == "sum":
-        body, place, loops = _scattered(body, element, loops)
+        body, place, loops = scattered(body, element, loops)
     ranges = {own[i]: extent for i, extent in equation.extents if i not in single}
     target = Access(equation.target, *place)
     return Item(equation, target, body, _order(target, body, loops), bound, ranges, element)
-
-
-def _scattered(
-    body: Expr, element: tuple[Expr, ...], loops: list[Symbol]
-) -> tuple[Expr, tuple[Expr, ...], list[Symbol]]:
-    """Each factor ``delta(c, y[i])`` of a sum, c free, makes ``y[i]`` the place on c's axis, and c's loop goes."""
-    place = element
-    for factor in sorted(Mul.make_args(body), key=default_sort_key):
-        if not isinstance(factor, Delta):
-            continue
-        for free, other in (factor.args, factor.args[::-1]):
-            if free in loops and free in place and other.has(IntAccess) and free not in other.free_symbols:
-                place = tuple(other if p == free else p for p in place)
-                loops = [i for i in loops if i != free]
-                body = (body / factor).xreplace({free: other})
-                break
-    return body, place, loops
 
 
 def _order(target: Access, body: Expr, loops: list[Symbol]) -> tuple[Symbol, ...]:

@@ -17,6 +17,7 @@ from nablac.report.derivation import Stages
 from nablac.report.formulas.formula import index_form
 from nablac.report.formulas.matrix import composed_matrix_form, matrix_form
 from nablac.report.formulas.notation import Notation
+from nablac.report.formulas.plain import plain
 from nablac.report.lines import spans_of
 
 
@@ -57,6 +58,7 @@ def build_report(
         sheets=(_layers(step),),
         source=source,
         spec=spec,
+        one_hots={plain(notation.symbol(name)): box for name, box in notation.one_hots.items()},
         whole=wrt is None and trained is compiled,
     )
 

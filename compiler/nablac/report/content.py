@@ -116,16 +116,6 @@ class Cost:
 MARK = "made by nablac"
 """What every report says of itself, so that a file that is none is not replaced."""
 
-SIGNS = (
-    ("⊙ ⊘", "elementwise product and quotient"),
-    ("f(A), A²", "of a matrix: elementwise"),
-    ("𝟏", "a column of ones"),
-    ("[c]", "1 where c holds, else 0"),
-    ("diag(s)", "a diagonal matrix"),
-    ("Y", "for labels y: the matrix of their one-hot rows"),
-)
-"""How the matrix forms are to be read."""
-
 
 @dataclass(frozen=True)
 class Sheet:
@@ -169,6 +159,7 @@ class Report:
     spec: str | None = None  # the user's own source, whose lines the places count
     drawings: Mapping[str, str] = field(default_factory=dict)  # title -> SVG
     sheets: tuple[Sheet, ...] = ()
+    one_hots: Mapping[str, Box] = field(default_factory=dict)  # the labels' symbol -> the matrix of their one-hot rows
     whole: bool = True  # whether every gradient of the training is told, and with them the update
 
     @property

@@ -13,11 +13,12 @@ from math import prod
 import sympy
 from sympy import Expr, Symbol
 
-from nablac.algebra.cost import operations
+from nablac.algebra.cost import equation_work
 from nablac.emit.code import scheduled
 from nablac.emit.lower import batched_inputs
 from nablac.emit.module import native_programs
 from nablac.ir.equation import Equation, Program
+from nablac.ir.functions import IntAccess
 from nablac.ir.tensor import Kind, Role, Tensor
 from nablac.passes.contract import NOMINAL
 from nablac.pipeline import Compiled
@@ -150,7 +151,7 @@ class StepCosts:
         self.program, self.update = compiled.programs["gradient"], compiled.programs["update"]
         self.schedule = schedule or scheduled("gradient", self.program, native_programs(compiled))
         self.real = 4 if self.program.dtype == "float32" else 8
-        needed = {compiled.model.loss}
+        needed = set(self.program.results) - set(compiled.gradients.values())  # the loss, statistics of the batches
         for equation in reversed(self.program.equations):
             needed.update(equation.sources if equation.target in needed else ())
         self.forward = [e for e in self.program.equations if e.target in needed]
@@ -206,7 +207,7 @@ class StepCosts:
     def update_operations(self) -> Sum:
         total = Sum()
         for equation in self.update.equations:
-            each = operations(equation.body) + (1 if equation.reduction else 0)
+            each, _ = equation_work(equation)
             if equation.ranges:
                 total.add_all(self.of_flat(each))
             else:
@@ -238,8 +239,22 @@ class StepCosts:
         given = [t for t in self.program.tensors if t.role is not Role.RESULT and t.name in read]
         made = {e.target for e in equations}
         gradients = [t for t in self.program.tensors if t.name in made and t.name in self.compiled.gradients.values()]
-        things: list[Tensor | Buffer] = [*given, *saved, *gradients]
-        return _total(map(self.bytes_of, things))
+        rest: list[Tensor | Buffer] = [*saved, *gradients]
+        return _total([*(self.fetched(t, equations) for t in given), *map(self.bytes_of, rest)])
+
+    def fetched(self, tensor: Tensor, equations: Sequence[Equation]) -> Sum:
+        """The bytes read of what is given: of a table that is read by gathers alone, no more than these fetch."""
+        whole, most = self.bytes_of(tensor), Sum()
+        for equation in equations:
+            for access in equation.reads:
+                if access.tensor != tensor.name:
+                    continue
+                part = Sum()
+                part.add(self.real, (equation.ranges[i] for i in equation.ranges if access.has(i)))
+                if not any(i.has(IntAccess) for i in access.indices) or part.at(self.sizes) > whole.at(self.sizes):
+                    return whole
+                most = max(most, part, key=lambda one: one.at(self.sizes))
+        return most
 
     def update_moved(self) -> Sum:
         read = {name for equation in self.update.equations for name in equation.sources}
@@ -308,8 +323,7 @@ class _Rows:
 def _operations(equations: Iterable[Equation]) -> Sum:
     total = Sum()
     for equation in equations:
-        each = operations(equation.body) + (1 if equation.reduction else 0)
-        total.add(each, equation.ranges.values())
+        total.add(*equation_work(equation))
     return total
 
 

@@ -21,7 +21,7 @@ from nablac.algebra.rewrite import rewrite_steps
 from nablac.ir.equation import Equation, Program, Reduction
 from nablac.ir.functions import Access, Delta, Where
 from nablac.ir.text import print_equation, print_expression
-from nablac.pipeline import Compiled
+from nablac.pipeline import Compiled, Record
 from nablac.report.content import Gradient, Stage, Step
 from nablac.report.formulas.boxes import Box, Fenced, Fraction, Name, Operator, Row
 from nablac.report.formulas.formula import expression_form, index_form
@@ -49,6 +49,8 @@ class Stages:
     def __init__(self, compiled: Compiled, notation: Notation) -> None:
         self.compiled, self.notation = compiled, notation
         self.told: dict[str, Stage] = {}
+        self.helpers: set[str] = set()  # what stood in a step of a stage and was defined there
+        self.forward_helpers: set[str] = set()  # the same of the forward pass, which is read before
         self.records = compiled.records["gradient"]
         self.raw = compiled.program_after("differentiate")
 
@@ -78,7 +80,7 @@ class Stages:
             steps = [self.equation("no path from the loss", start)]
         elif len(terms) > 1:
             steps.append(self.equation(f"sum of the {len(terms)} terms", start))
-        last, changes = self.history(start, after="differentiate")
+        last, changes = self.history(start, after="differentiate", helpers=_Helpers(self, self.helpers))
         program = self.compiled.programs["gradient"]
         final = [e for e in program.equations if e.target == adjoint]
         changes += [step for e in final for step in self.read(e)]
@@ -96,6 +98,7 @@ class Stages:
         """The chain rule through one equation: its local derivative, the product, the deltas, the laws."""
         d = term.derivation
         yield self.equation(f"the equation of {d.equation.target}", d.equation)
+        yield from _Helpers(self, self.helpers).new(d.equation, self.raw)
         plain = plain_derivative(d.equation.body, d.access)
         yield self.local("local derivative", d, plain)
         slope = plain
@@ -136,6 +139,9 @@ class Stages:
             steps = [self.equation("; ".join(laws) or "new", equation, told)]
         else:
             _, changes = self.history(start, after="trace")
+            if changes:
+                helpers = _Helpers(self, self.forward_helpers)
+                _, changes = self.history(start, after="trace", helpers=helpers)
             steps = [self.equation("as written", start), *changes] if changes else []
         return (*steps, *self.read(equation))
 
@@ -144,22 +150,33 @@ class Stages:
         read = with_softmax(equation, self.compiled.programs["gradient"])
         return [] if read is None else [self.equation("read as", read, SOFTMAX)]
 
-    def history(self, start: Equation, after: str) -> tuple[Equation | None, list[Step]]:
-        """What the passes after one made of an equation; None for one that went into its readers."""
-        steps: list[Step] = []
+    def history(
+        self, start: Equation, after: str, helpers: _Helpers | None = None
+    ) -> tuple[Equation | None, list[Step]]:
+        """What the passes after one made of an equation; None for one that went into its readers.
+
+        ``helpers`` tell what it reads that has neither a number nor a stage.
+        """
         begun = next(k for k, record in enumerate(self.records) if record.name == after)
+        steps = list(helpers.new(start, self.records[begun].program)) if helpers else []
         before = start
         for record in self.records[begun + 1 :]:
+            steps += helpers.changes(record) if helpers else []
             now = record.program.defined.get(start.target)
             if now is None:
                 steps.append(self.equation("read in place", before, PASSES["read in place"]))
                 return None, steps
             if now != before:
-                laws = tuple(dict.fromkeys(now.origin.laws[len(before.origin.laws) :]))
-                told = "; ".join(map(identity, laws)) or PASSES[record.name]
-                steps.append(self.equation("; ".join(laws) or record.name, now, told))
+                steps.append(self.change(before, now, record))
+                steps += helpers.new(now, record.program) if helpers else []
             before = now
         return before, steps
+
+    def change(self, before: Equation, now: Equation, record: Record) -> Step:
+        """What one pass made of an equation."""
+        laws = tuple(dict.fromkeys(now.origin.laws[len(before.origin.laws) :]))
+        told = "; ".join(map(identity, laws)) or PASSES[record.name]
+        return self.equation("; ".join(laws) or record.name, now, told)
 
     def equation(self, title: str, equation: Equation, identity: str | None = None) -> Step:
         """A step that ends in an equation."""
@@ -177,6 +194,40 @@ class Stages:
         form = Row((left, Operator("="), expression_form(slope, self.notation)))
         text = f"d({print_expression(out)})/d({print_expression(d.access)}) = {print_expression(slope)}"
         return Step(title, form, text, identity, operations(slope))
+
+
+class _Helpers:
+    """What the equations of one stage read on the way and no numbered equation or stage defines: the terms of a sum,
+    sums without their numbers.  Each is defined where it first stands, and what becomes of it is told."""
+
+    def __init__(self, stages: Stages, told: set[str]) -> None:
+        self.stages, self.told = stages, told
+        named = {name for name in stages.records[0].program.defined if "." not in name}  # by the user
+        self.known = {*stages.compiled.programs["gradient"].defined, *stages.compiled.terms, *named}
+        self.latest: dict[str, Equation] = {}
+
+    def new(self, equation: Equation, program: Program) -> Iterator[Step]:
+        """The definitions of what an equation reads."""
+        for name in equation.sources:
+            definition = program.defined.get(name)
+            if definition is None or name in self.known or name in self.latest:
+                continue
+            self.latest[name] = definition
+            if name not in self.told:
+                self.told.add(name)
+                yield self.stages.equation("where", definition)
+            yield from self.new(definition, program)
+
+    def changes(self, record: Record) -> Iterator[Step]:
+        """What a pass made of them."""
+        for name, before in list(self.latest.items()):
+            now = record.program.defined.get(name)
+            if now is None:
+                del self.latest[name]
+            elif now != before:
+                self.latest[name] = now
+                yield self.stages.change(before, now, record)
+                yield from self.new(now, record.program)
 
 
 def _under(

@@ -64,7 +64,7 @@ def inspection(
         graph = annotate(graph, values)
         sheets.append(values_sheet(values))
         if asked.differences:
-            sheets.append(differences_sheet(differences(model, point)))
+            sheets.append(differences_sheet(differences(model, point, wrt=asked.wrt)))
         if asked.taylor:
             expanded = expansion(model, point)
             sheets += taylor_sheets(expanded)

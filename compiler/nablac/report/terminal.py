@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from nablac.emit.comments import runs
-from nablac.report.content import SIGNS, Entry, Gradient, Report, Sheet, Stage, Step, distinct_stages
+from nablac.report.content import Entry, Gradient, Report, Sheet, Stage, Step, distinct_stages
 from nablac.report.formulas.boxes import Box
+from nablac.report.formulas.legend import legend
 from nablac.report.formulas.plain import plain
 
 QUIET, HEAD, NUMBER, MATRIX, LAW = "dim", "bold", "cyan", "green", "magenta"
@@ -99,8 +100,10 @@ def _legend(page: _Page, report: Report, entries: Sequence[Entry]) -> None:
     if different:
         page.section("notation")
         page.columns([f"{symbol} = {name}" for symbol, name in different])
-    if any(e.matrix_form is not None for e in entries):
-        page.columns([f"{sign}: {meaning}" for sign, meaning in SIGNS])
+    matrices = [form for e in entries if (form := e.composed_form or e.matrix_form) is not None]
+    signs = legend(matrices, [e.index_form for e in entries], report.one_hots)
+    if signs:
+        page.columns([f"{sign}: {meaning}" for sign, meaning in signs])
 
 
 class _Page:
@@ -142,7 +145,7 @@ class _Page:
     def steps(self, steps: Iterable[Step]) -> None:
         """What was done, what stands there then, and the law below it."""
         for step in steps:
-            self.line((f"      {_padded(step.title, 26)}", LAW), (plain(step.formula), ""))
+            self.line((f"      {_padded(step.title + '  ', 26)}", LAW), (plain(step.formula), ""))
             if step.identity:
                 self.line((" " * 32 + step.identity, QUIET))
 

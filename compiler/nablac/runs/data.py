@@ -12,7 +12,7 @@ from typing import Any
 from nablac.data.balance import balance
 from nablac.data.read import is_heavy
 from nablac.data.read import read as read_all
-from nablac.runs.options import OptionError
+from nablac.errors import OptionError
 
 UNEVEN, SHOWN = 1.5, 12
 """The table is shown where one class has so many times the rows of another, and there are not more classes."""

@@ -11,11 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from nablac.errors import NablacError
-
-
-class OptionError(NablacError):
-    """An option that a command does not have, or a value that it does not take."""
+from nablac.errors import OptionError
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from nablac.runs.data import balance_lines, class_names, read
 from nablac.runs.evaluation import evaluate
 from nablac.runs.lines import PlainLines
 from nablac.runs.logs import JsonLines
-from nablac.runs.options import OptionError, Start, read_options, settings
+from nablac.errors import OptionError
+from nablac.runs.options import Start, read_options, settings
 from nablac.runs.record import Record
 
 INTERRUPTED = 130

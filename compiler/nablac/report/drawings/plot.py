@@ -11,9 +11,13 @@ import numpy as np
 from nablac.report.drawings.circuit import MINUS
 from nablac.report.numbers.taylor import Expansion
 
-WIDTH, HEIGHT = 640, 400
-LEFT, RIGHT, TOP, BOTTOM = 78, 18, 58, 52
-TICKS = 6
+WIDTH, HEIGHT = 440, 430
+"""So wide that it need not be cut on a telephone."""
+LEFT, RIGHT, TOP, BOTTOM = 78, 18, 112, 52
+ROW = 18
+"""Names of curves and of marks stand above the frame, a row each, where no curve runs."""
+LETTER = 7.5
+TICKS = 5
 LARGEST = 1e300
 """Beyond it differences overflow, and nothing can be drawn to scale."""
 
@@ -148,19 +152,18 @@ class _Frame:
         bottom = HEIGHT - BOTTOM
         for place, (words, rate) in enumerate(found):
             if 0 < rate <= self.reach:
-                x, y = self.x(rate), TOP + 16 + 18 * place
-                near_end = x > WIDTH - 200
-                yield _rule(x, TOP, x, bottom, "faint", ' stroke-dasharray="1 3"')
+                x, y = self.x(rate), TOP - 8 - ROW * (len(found) - 1 - place)
+                near_end = x + 5 + LETTER * len(words) > WIDTH
+                yield _rule(x, y - 10, x, bottom, "faint", ' stroke-dasharray="1 3"')
                 yield _words(x - 5 if near_end else x + 5, y, words, "faint", "end" if near_end else "start")
 
 
 def _legend(names: dict[str, str]) -> Iterator[str]:
-    x = float(LEFT)
-    for name, words in names.items():
+    for row, (name, words) in enumerate(names.items()):
+        y = 16 + ROW * row
         dash = "" if name == "actual" else ' stroke-dasharray="7 4"' if name == "second" else ' stroke-dasharray="2 4"'
-        yield _rule(x, 20, x + 30, 20, name, f' stroke-width="2.5"{dash}')
-        yield _words(x + 38, 24, words, "ink", "start")
-        x += 38 + 8.0 * len(words) + 28
+        yield _rule(LEFT, y, LEFT + 30, y, name, f' stroke-width="2.5"{dash}')
+        yield _words(LEFT + 38, y + 4, words, "ink", "start")
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -30,7 +30,7 @@ class Operator:
 
     ``+ - = * / < <= > >= == != and or not ,``, ``odot`` and ``oslash`` (elementwise times and over), ``T``,
     ``minus`` (a sign before a box), ``d`` and, before a word, ``d `` (a differential); ``''`` is a product of matrices.
-    ``*`` is the middle dot in plain text and a thin space elsewhere.
+    ``*`` is the middle dot in plain text and elsewhere a thin space, or a dot where ``is_seen`` asks for one.
     """
 
     text: str
@@ -182,6 +182,24 @@ def _is_single(box: Box) -> bool:
     if isinstance(box, Script):
         return _is_single(box.base)
     return isinstance(box, Name | Number | Tensor | Element)
+
+
+def is_seen(parts: Sequence[Box], place: int) -> bool:
+    """Whether a product's sign at this place of a row must be seen, as a digit follows: 20 18 is no product.
+
+    >>> is_seen((Name("n"), Operator("*"), Number("256")), 1), is_seen((Number("2"), Operator("*"), Name("n")), 1)
+    (True, False)
+    """
+    return parts[place] == Operator("*") and 0 < place < len(parts) - 1 and _begins_with_digit(parts[place + 1])
+
+
+def _begins_with_digit(box: Box) -> bool:
+    match box:
+        case Row(parts):
+            return _begins_with_digit(parts[0])
+        case Script(base=base):
+            return _begins_with_digit(base)
+    return isinstance(box, Number)
 
 
 def raised(base: Box, above: Box) -> Box:

@@ -25,6 +25,7 @@ from nablac.report.formulas.boxes import (
     Row,
     Script,
     Tensor,
+    is_seen,
     is_tall,
 )
 from nablac.report.formulas.formula import expression_form, index_form
@@ -70,7 +71,7 @@ def latex(box: Box) -> str:
         case Operator(text):
             return SIGNS[text]
         case Row(parts):
-            return "".join(r" \cdot " if _before_number(parts, k) else latex(p) for k, p in enumerate(parts))
+            return "".join(r" \cdot " if is_seen(parts, k) else latex(p) for k, p in enumerate(parts))
         case Tensor(_, symbol):
             return latex(symbol)
         case Element(tensor, indices):
@@ -93,11 +94,6 @@ def latex(box: Box) -> str:
         case Overline(inside):
             return rf"\overline{{{latex(inside)}}}"
     raise TypeError(f"no LaTeX for {type(box).__name__}")
-
-
-def _before_number(parts: Sequence[Box], place: int) -> bool:
-    """Whether a product's sign there must be seen: n 256 is no product."""
-    return parts[place] == Operator("*") and 0 < place < len(parts) - 1 and isinstance(parts[place + 1], Number)
 
 
 def _name(text: str) -> str:
@@ -257,9 +253,10 @@ def _pieces(box: Box, depth: int) -> list[_Piece]:
     match box:
         case Row(parts):
             found: list[_Piece] = []
-            for part in parts:
+            for place, part in enumerate(parts):
                 if isinstance(part, Operator) and part.text in BREAKS and found:
-                    found.append(_Piece(SIGNS[part.text], 2.0, 2 * depth + (part.text in ("odot", "*"))))
+                    sign = r" \cdot " if is_seen(parts, place) else SIGNS[part.text]
+                    found.append(_Piece(sign, 2.0, 2 * depth + (part.text in ("odot", "*"))))
                 else:
                     found += _pieces(part, depth)
             return found

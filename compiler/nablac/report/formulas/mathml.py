@@ -25,11 +25,13 @@ from nablac.report.formulas.boxes import (
     Row,
     Script,
     Tensor,
+    is_seen,
     is_tall,
 )
 from nablac.report.formulas.plain import FENCES
 
 THIN = '<mo lspace="0.17em" rspace="0">\u2062</mo>'
+DOT = "<mo>⋅</mo>"
 SIGNS = {
     "": THIN, "*": THIN, ",": "<mo>,</mo>",
     "/": '<mo lspace="0" rspace="0">/</mo>',
@@ -47,7 +49,7 @@ def mathml(box: Box, display: bool = False) -> str:
     """A formula as a ``math`` element; ``display`` sets it on a line of its own.
 
     >>> mathml(Script(Name("W"), Number("1"), Operator("T")))
-    '<math><msubsup><mi>W</mi><mn>1</mn><mi>⊤</mi></msubsup></math>'
+    '<math><msubsup><mi>W</mi><mn>1</mn><mrow><mspace width="0.14em"/><mi>⊤</mi></mrow></msubsup></math>'
     """
     return f"<math{' display=' + chr(34) + 'block' + chr(34) if display else ''}>{_one(box)}</math>"
 
@@ -67,7 +69,7 @@ def _markup(box: Box) -> str:
         case Operator(text):
             return SIGNS[text]
         case Row(parts):
-            return "".join(map(_markup, parts))
+            return "".join(DOT if is_seen(parts, k) else _markup(p) for k, p in enumerate(parts))
         case Tensor():
             return f"{_opening(box)}{_markup(box.symbol)}</mrow>"
         case Element(tensor, indices):
@@ -75,11 +77,11 @@ def _markup(box: Box) -> str:
         case Fraction(above, below):
             return f"<mfrac>{_one(above)}{_one(below)}</mfrac>"
         case Script(Tensor(_, Script(base, lower, None)) as tensor, None, above):
-            return _script(f"{_opening(tensor)}{_one(base)}</mrow>", lower, above)
+            return _script(f"{_opening(tensor)}{_one(base)}</mrow>", lower, _apart(base, above))
         case Script(Element(tensor, indices), None, above) if not isinstance(tensor.symbol, Script):
             return _element(tensor, indices, above)
         case Script(base, below, above):
-            return _script(_one(base), below, above)
+            return _script(_one(base), below, _apart(base, above))
         case Big(kind, indices, body):
             return _big(kind, indices) + _markup(body)
         case Root(inside):
@@ -101,12 +103,32 @@ def _opening(tensor: Tensor) -> str:
     return f'<mrow class="tensor {escape(tensor.kind)}" data-name="{escape(tensor.name)}">'
 
 
-def _script(base: str, below: Box | None, above: Box | None) -> str:
+def _script(base: str, below: Box | None, above: str | None) -> str:
     if below is not None and above is not None:
-        return f"<msubsup>{base}{_one(below)}{_one(above)}</msubsup>"
+        return f"<msubsup>{base}{_one(below)}{above}</msubsup>"
     if below is not None:
         return f"<msub>{base}{_one(below)}</msub>"
-    return f"<msup>{base}{_one(above)}</msup>" if above is not None else base
+    return f"<msup>{base}{above}</msup>" if above is not None else base
+
+
+def _apart(base: Box, above: Box | None) -> str | None:
+    """What stands above, moved off a letter that leans towards it."""
+    if above is None:
+        return None
+    return f'<mrow><mspace width="0.14em"/>{_one(above)}</mrow>' if _leans(base) else _one(above)
+
+
+def _leans(box: Box) -> bool:
+    match box:
+        case Tensor(_, symbol):
+            return _leans(symbol)
+        case Element(tensor, _):
+            return _leans(tensor.symbol)
+        case Row(parts):
+            return bool(parts) and _leans(parts[-1])
+        case Script(base, _, None):
+            return _leans(base)
+    return isinstance(box, Name) and len(box.text) == 1 and box.text.isalpha()
 
 
 def _element(tensor: Tensor, indices: Sequence[Box], above: Box | None) -> str:
@@ -114,10 +136,11 @@ def _element(tensor: Tensor, indices: Sequence[Box], above: Box | None) -> str:
     below = f"<mrow>{'<mo>,</mo>'.join(map(_markup, indices))}</mrow>"
     head, symbol = _opening(tensor), tensor.symbol
     if isinstance(symbol, Script) and isinstance(symbol.base, Name) and not symbol.below and symbol.above:
-        return f"<msubsup>{head}{_one(symbol.base)}</mrow>{below}{_one(symbol.above)}</msubsup>"
+        return f"<msubsup>{head}{_one(symbol.base)}</mrow>{below}{_apart(symbol.base, symbol.above)}</msubsup>"
     inner = _one(symbol) if isinstance(symbol, Name) else _fenced("(", symbol)
     base = f"{head}{inner}</mrow>"
-    return f"<msub>{base}{below}</msub>" if above is None else f"<msubsup>{base}{below}{_one(above)}</msubsup>"
+    raised = _apart(symbol, above)
+    return f"<msub>{base}{below}</msub>" if raised is None else f"<msubsup>{base}{below}{raised}</msubsup>"
 
 
 def _big(kind: str, indices: Sequence[Box]) -> str:

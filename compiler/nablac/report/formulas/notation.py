@@ -164,7 +164,7 @@ class _Naming:
     def _give(self, names: Sequence[str], levels: Sequence[Callable[[str], Box | None]]) -> None:
         """Give all the names the first kind of symbol that tells them apart from each other and from all else."""
         for level in levels:
-            found = [level(n) for n in names]
+            found = [box if (box := level(n)) and not _is_power_of_e(box) else None for n in names]
             keys = [plain(b) if b is not None else "" for b in found]
             if "" not in keys and len(set(keys)) == len(keys) and all(map(self._is_free, keys, names)):
                 break
@@ -215,7 +215,8 @@ class _Naming:
 
     def _initial_of_layer(self, name: str) -> Box:
         own = stem(name.rpartition(".")[2])
-        letter = own.letter[0].upper() if len(self.tensors[name].shape) > 1 else own.letter[0]
+        capital = len(self.tensors[name].shape) > 1 or own.letter[0] in "ed"
+        letter = own.letter[0].upper() if capital else own.letter[0]
         return Stem(letter, own.below, (name.partition(".")[0],)).box()
 
     def _one_hot(self, name: str) -> None:
@@ -290,6 +291,11 @@ class _Naming:
             if known is not None:
                 return known, ".".join(words[length:])
         return stem(words[0]).box(), ".".join(words[1:])
+
+
+def _is_power_of_e(box: Box) -> bool:
+    """Whether a symbol would read as an exponential."""
+    return isinstance(box, Script) and box.base == Name("e") and box.above is not None
 
 
 def _by_last_word(names: Iterable[str]) -> Iterator[list[str]]:

@@ -7,7 +7,7 @@ for circuits, and for networks the complex step, which is exact to rounding.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,7 +35,7 @@ ENTRIES = 12
 SMALLEST = 1e-6
 """A gradient so much smaller than the model's largest may be all rounding, as of a bias that a softmax cancels."""
 
-Slope = Callable[[str, int], float]
+Slope = Callable[[int], float]
 
 
 @dataclass(frozen=True)
@@ -53,25 +53,28 @@ class Difference:
     error: float
 
 
-def differences(model: Model, point: Point, seed: int = 0) -> tuple[Difference, ...]:
-    """The comparison for each parameter, and in circuits for each input too."""
+def differences(model: Model, point: Point, seed: int = 0, wrt: Sequence[str] | None = None) -> tuple[Difference, ...]:
+    """The comparison for each tensor of ``wrt``: unless given each parameter, and in circuits each input too."""
     circuit = is_circuit(model.program)
     roles = (Role.INPUT, Role.PARAM) if circuit else (Role.PARAM,)
-    names = [t.name for t in model.program.tensors if t.role in roles and t.kind is Kind.REAL and not t.frozen]
-    records, made = gradient_program(model.in_training, model.loss, names)
+    usual = [t.name for t in model.program.tensors if t.role in roles and t.kind is Kind.REAL and not t.frozen]
+    names = usual if wrt is None else list(dict.fromkeys(wrt))
+    records, made = gradient_program(model.in_training, model.loss, list(dict.fromkeys([*names, *usual])))
     derived = interpret(records[-1].program, point.values)
-    slope = _central(model, point) if circuit else _complex_step(model, point)
+    slope = _central if circuit else _complex_step
     rng = np.random.default_rng(seed)
     gradients = {name: derived[made.names[name]] for name in names}
-    pairs = {name: _pairs(name, gradient, slope, rng) for name, gradient in gradients.items()}
+    pairs = {name: _pairs(gradient, slope(model, point, name), rng) for name, gradient in gradients.items()}
     largest = np.nanmax([0.0, *(abs(value) for found in pairs.values() for pair in found.values() for value in pair)])
+    if wrt is not None:  # what is small is so beside the others, whether or not they are asked for
+        largest = np.nanmax([largest, *(np.max(np.abs(derived[made.names[name]]), initial=0) for name in usual)])
     return tuple(_compared(name, gradients[name].shape, found, SMALLEST * largest) for name, found in pairs.items())
 
 
-def _pairs(name: str, gradient: NDArray[Any], slope: Slope, rng: np.random.Generator) -> dict[int, tuple[float, float]]:
+def _pairs(gradient: NDArray[Any], slope: Slope, rng: np.random.Generator) -> dict[int, tuple[float, float]]:
     """Derived and numerical gradient at some places of a tensor."""
     places = np.sort(rng.choice(gradient.size, min(ENTRIES, gradient.size), replace=False))
-    return {int(place): (float(gradient.flat[place]), slope(name, int(place))) for place in places}
+    return {int(place): (float(gradient.flat[place]), slope(int(place))) for place in places}
 
 
 def _compared(
@@ -84,30 +87,30 @@ def _compared(
     return Difference(name, len(pairs), f"{name}[{where}]" if where else name, *pairs[worst], errors[worst])
 
 
-def _complex_step(model: Model, point: Point) -> Slope:
+def _complex_step(model: Model, point: Point, name: str) -> Slope:
     """The imaginary part that a tiny imaginary step leaves in the loss; none where the loss has no real value."""
-    program = _loss_alone(model)
-    has_value = bool(np.isfinite(interpret(program, point.values)[model.loss]))
+    program, values = _downstream(model, point, name)
+    has_value = bool(np.isfinite(interpret(program, values)[model.loss]))
 
-    def slope(name: str, place: int) -> float:
+    def slope(place: int) -> float:
         if not has_value:
             return math.nan
-        moved = point.values[name].astype(np.complex128)
+        moved = values[name].astype(np.complex128)
         moved.flat[place] += STEP * 1j
-        return float(interpret(program, {**point.values, name: moved}, COMPLEX128)[model.loss].imag / STEP)
+        return float(interpret(program, {**values, name: moved}, COMPLEX128)[model.loss].imag / STEP)
 
     return slope
 
 
-def _central(model: Model, point: Point) -> Slope:
+def _central(model: Model, point: Point, name: str) -> Slope:
     """(L(x + h) - L(x - h))/(2*h) with digits to spare for what the subtraction loses."""
-    program = _loss_alone(model)
+    program, given = _downstream(model, point, name)
 
-    def slope(name: str, _: int) -> float:
+    def slope(_: int) -> float:
         with mpmath.workdps(DIGITS):
             values = {n: v if v.dtype.kind == "i" else np.asarray(mpmath.mpf(float(v)), object)
-                      for n, v in point.values.items()}  # fmt: skip
-            step = STEP * min(1, abs(mpmath.mpf(float(point.values[name]))) or 1)
+                      for n, v in given.items()}  # fmt: skip
+            step = STEP * min(1, abs(mpmath.mpf(float(given[name]))) or 1)
             ends = [
                 interpret(program, {**values, name: np.asarray(values[name] + shift, object)}, MPMATH)[model.loss]
                 for shift in (step, -step)
@@ -117,8 +120,15 @@ def _central(model: Model, point: Point) -> Slope:
     return slope
 
 
-def _loss_alone(model: Model) -> Program:
-    return without_dead(replace(model.in_training, results=(model.loss,)))
+def _downstream(model: Model, point: Point, name: str) -> tuple[Program, Mapping[str, NDArray[Any]]]:
+    """The program that makes the loss of a tensor's value and what else is given; an intermediate one is given, too."""
+    program = replace(model.in_training, results=(model.loss,))
+    if name not in program.defined:
+        return without_dead(program), point.values
+    value = interpret(program, point.values)[name]
+    given = tuple(replace(t, role=Role.INPUT) if t.name == name else t for t in program.tensors)
+    rest = program.with_equations((e for e in program.equations if e.target != name), given)
+    return without_dead(rest), {**point.values, name: value}
 
 
 def differences_sheet(found: tuple[Difference, ...]) -> Sheet:

@@ -160,7 +160,7 @@ class _Page:
         if origin.where is not None and origin.of is None and not origin.where.file.startswith("<"):
             yield self.place(origin.where)
         if entry.spans:
-            word = "line" if entry.spans[0].first == entry.spans[0].last else "lines"
+            word = "line" if len(entry.spans) == 1 and entry.spans[0].first == entry.spans[0].last else "lines"
             yield Markup("{} {}").format(word, Markup(", ").join(map(_lines, entry.spans)))
 
     def derivations(self) -> tuple[Derivations, ...]:
@@ -216,7 +216,7 @@ class _Page:
     def costs(self) -> Table:
         """What the program costs, as formulas and as numbers."""
         sizes = ", ".join(f"{name} = {size:,}" for name, size in self.report.sizes.items())
-        heads = ("quantity", "Quantity"), ("formula", "Formula"), ("number", "Number"), ("unit", "")
+        heads = ("quantity", "Quantity"), ("number", "Number"), ("unit", ""), ("formula", "Formula")
         return Table(
             "costs",
             "Costs",
@@ -226,9 +226,9 @@ class _Page:
         )
 
     def cost(self, cost: Cost) -> tuple[Cell, ...]:
-        """A row of the costs."""
+        """A row of the costs; a formula may be wider than the page, and so stands last."""
         formula = _math(cost.formula, display=False)
-        cells = ("quantity", cost.title), ("formula", formula), ("number", f"{cost.value:,}"), ("unit", cost.unit)
+        cells = ("quantity", cost.title), ("number", f"{cost.value:,}"), ("unit", cost.unit), ("formula", formula)
         return _cells(cells)
 
     def legend(self) -> Table:
