@@ -32,6 +32,8 @@ from nablac.ir.functions import Access
 from nablac.ir.tensor import Tensor
 
 LAW = "shared"
+MOST_READINGS = 4
+"""A definition is read at so many places of one body."""
 
 
 def share(program: Program) -> Program:
@@ -40,19 +42,22 @@ def share(program: Program) -> Program:
 
 
 def _merge_equal(program: Program) -> Program:
-    """Equations of one meaning become the first of them."""
-    first: dict[object, str] = {}
+    """Equations of one meaning become the first of them, in whose place a result stands if one is among them."""
+    first: dict[object, int] = {}
     same: dict[str, str] = {}
-    equations = []
+    equations: list[Equation] = []
     for equation in program.equations:
         equation = _reading(equation, same)
-        key = normal_form(equation)
-        if key not in first:
-            first[key] = equation.target
+        place = first.setdefault(normal_form(equation), len(equations))
+        if place == len(equations):
+            equations.append(equation)
         elif equation.target not in program.results:
-            same[equation.target] = first[key]
-            continue
-        equations.append(equation)
+            same[equation.target] = equations[place].target
+        elif equations[place].target not in program.results:
+            same[equations[place].target] = equation.target
+            equations[place:] = [equation, *(_reading(e, same) for e in equations[place + 1 :])]
+        else:
+            equations.append(equation)
     if not same:
         return program
     return program.with_equations(equations, (t for t in program.tensors if t.name not in same))
@@ -77,8 +82,12 @@ def _read_known(program: Program) -> Program:
     equations = []
     for equation in program.equations:
         for definition in [d for name in equation.sources for d in known.get(name, ())]:
-            if set(definition.sources) <= set(equation.sources):
-                equation = _reading_from(equation, definition)
+            for _ in range(MOST_READINGS):
+                before = equation
+                if set(definition.sources) <= set(equation.sources):
+                    equation = _reading_from(equation, definition)
+                if equation is before:
+                    break
         if equation.reduction is None and equation.indices and equation.sources and weight(equation.body) > 0:
             known.setdefault(min(equation.sources), []).append(equation)
         equations.append(equation)

@@ -90,6 +90,12 @@ TIDY: tuple[Law, ...] = (
         (Where,),
         conditions.nested_conditions,
     ),
+    Law(
+        "known extremum",
+        "where(u <= 4, v*min(u, 4), w) = where(u <= 4, u*v, w)",
+        (Where,),
+        conditions.known_extremum,
+    ),
     Law("choice of", "where(u > 0, u, 0) = relu(u)", (Where,), shapes.where_is_known),
     Law("factor into choice", "u*where(v > 0, w, 0) = where(v > 0, u*w, 0)", (Mul,), shapes.merge_where),
     Law("number into choice", "2*where(u > v, w, 3*z) = where(u > v, 2*w, 6*z)", (Mul,), conditions.number_into_choice),
@@ -99,11 +105,18 @@ TIDY: tuple[Law, ...] = (
         (Add,),
         shapes.add_where,
     ),
+    Law(
+        "delta beside choice",
+        "u*delta(i, j) + where( i == j, v, w) = where( i == j, u + v, w)",
+        (Add,),
+        shapes.delta_beside_choice,
+    ),
     Law("absolute", "u*sign(u) = abs(u)", (Mul,), shapes.absolute_from_sign),
     Law("common denominator", "1/(1 + u) - u/(1 + u)**2 = 1/(1 + u)**2", (Add,), fractions.common_denominator),
     Law("sign into sum", "-z*(u - v - w) = z*(v + w - u)", (Mul,), shapes.sign_into_sum),
     Law("number out of sum", "w*(2*u - 2*v) = 2*w*(u - v)", (Mul,), shapes.number_out_of_sum),
     Law("common factor", "u*v + u*w = u*(v + w)", (Add,), shapes.common_factor),
+    Law("opposite factor", "u*(v - w) + z*(w - v) = (u - z)*(v - w)", (Add,), shapes.opposite_factor),
 )
 
 SHORT: tuple[Law, ...] = (
@@ -112,6 +125,12 @@ SHORT: tuple[Law, ...] = (
     ),
     Law("choice of factor", "where(u > 0, relu(u)*v, 0) = relu(u)*v", (Where,), conditions.choice_of_factor),
     Law("products out", "u*(1 - v) - v*(1 - u) = u - v", (Add,), fractions.products_out),
+    Law(
+        "number out of choice",
+        "w*where(u > v, z/3, 1/3)/7 = w*where(u > v, z, 1)/21",
+        (Mul,),
+        conditions.number_out_of_choice,
+    ),
     Law("clip", "where(abs(u) <= 2, u, 2*sign(u)) = max(min(u, 2), -2)", (Where,), conditions.clipped),
 )
 """Rows for the last round only: they shorten at the price of what the stable laws keep."""
