@@ -25,8 +25,9 @@ def both_sides(law: Law) -> Program:
     right = right.replace("c**u", "(9/10)**u").replace("log(c)", "log(9/10)")
     left = left.replace("c**u", "(9/10)**u")
     tensors = [parse_declaration(letter, "real", Role.PARAM) for letter in LETTERS]
-    at, ranges = ("[i, j]", " for i in 2 for j in 2") if "i" in law.identity.split() else ("", "")
+    at, ranges = ("[i]", " for i in 3") if "delta" in law.identity else ("", "")
     lines = [f"{side}{at} = {formula}{ranges}" for side, formula in (("left", left), ("right", right))]
+    tensors.append(parse_declaration("y", "label[3]", Role.INPUT))
     parsed = parse_equations(lines, {t.name: t for t in tensors})
     return Program("law", (*tensors, *parsed.tensors), parsed.equations, ("left", "right"), "float64")
 
@@ -39,7 +40,7 @@ def test_identity_holds(law: Law) -> None:
     with mpmath.workdps(60):
         for _ in range(20):
             point = {letter: np.array(mpmath.mpf(rng.uniform(0.1, 3)), dtype=object) for letter in LETTERS}
-            values = interpret(program, point, MPMATH)
+            values = interpret(program, {**point, "y": np.array(1)}, MPMATH)
             for left, right in zip(values["left"].flat, values["right"].flat, strict=True):
                 assert abs(left - right) <= mpmath.mpf(10) ** -50 * max(1, abs(left)), (law.identity, seed, point)
 

@@ -131,7 +131,10 @@ ACTIVATIONS: tuple[Definition, ...] = (
     Definition(
         "glu",
         reads=(("x", "real[..., k]"),),
-        equations=("y[..., jth] = x[..., jth]/(1 + exp(-x[..., jth + k/2])) for jth in k/2",),
+        equations=(
+            "gate[..., jth] = 1/(1 + exp(-x[..., jth + k/2])) for jth in k/2",
+            "y[..., jth] = x[..., jth]*gate[..., jth] for jth in k/2",
+        ),
         gives="y",
         help="the first half of the last axis, times the sigmoid of the second",
     ),

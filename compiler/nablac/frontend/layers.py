@@ -24,7 +24,8 @@ _BATCH = (
     "spread[j] = mean[i]((x[i, j] - center[j])**2)",
     "mean_next[j] = (1 - momentum)*running_mean[j] + momentum*center[j]",
     "variance_next[j] = (1 - momentum)*running_variance[j] + momentum*sum[i]((x[i, j] - center[j])**2)/(n - 1)",
-    "scaled[i, j] = where(training, (x[i, j] - center[j])/sqrt(spread[j] + eps),"
+    "deviation[j] = sqrt(spread[j] + eps)",
+    "scaled[i, j] = where(training, (x[i, j] - center[j])/deviation[j],"
     " (x[i, j] - running_mean[j])/sqrt(running_variance[j] + eps))",
 )
 _RUNNING = (("running_mean", "real[k] ~ zeros"), ("running_variance", "real[k] ~ ones"))
@@ -32,7 +33,8 @@ _NEXT = (("running_mean", "mean_next"), ("running_variance", "variance_next"))
 _MOMENTS = (
     "center[...] = mean[k](x[..., k])",
     "variance[...] = mean[k]((x[..., k] - center[...])**2)",
-    "scaled[..., j] = (x[..., j] - center[...])/sqrt(variance[...] + eps)",
+    "deviation[...] = sqrt(variance[...] + eps)",
+    "scaled[..., j] = (x[..., j] - center[...])/deviation[...]",
 )
 
 LAYERS: tuple[Definition, ...] = (

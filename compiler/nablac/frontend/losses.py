@@ -143,9 +143,9 @@ LOSSES: tuple[Definition, ...] = (
     *_mean(
         "focal",
         _CLASSES,
-        "-(1 - p[..., y[...]])**gamma*log(p[..., y[...]])",
+        "-(1 - p[..., y[...]])**gamma*l[...]",
         _GAMMA,
-        before=(_SOFTMAX,),
+        before=(_SOFTMAX, "l[...] = log(p[..., y[...]])"),
         help="the cross-entropy, less of what is right already",
     ),
     *_mean(

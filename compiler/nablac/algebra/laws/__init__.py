@@ -105,9 +105,16 @@ TIDY: tuple[Law, ...] = (
         (Add,),
         shapes.add_where,
     ),
+    Law("delta decides", "where(i == y, u, v)*delta(i, y) = u*delta(i, y)", (Mul,), shapes.delta_decides),
+    Law(
+        "like deltas",
+        "u*w*delta(i, y) + v*delta(i, y) + z = (u*w + v)*delta(i, y) + z",
+        (Add,),
+        shapes.like_deltas,
+    ),
     Law(
         "delta beside choice",
-        "u*delta(i, j) + where( i == j, v, w) = where( i == j, u + v, w)",
+        "u*delta(i, y) + where(i == y, v, w) = where(i == y, u + v, w)",
         (Add,),
         shapes.delta_beside_choice,
     ),

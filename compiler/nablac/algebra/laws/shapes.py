@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import sympy
-from sympy import Add, Expr, Mul, S, expand_mul
+from sympy import Add, Expr, Mul, S, Symbol, expand_mul
 
 from nablac.algebra.laws.looking import powers_of
-from nablac.ir.functions import Delta, Where, absolute, accesses, relu, sign
+from nablac.ir.functions import Access, Delta, IntAccess, Where, absolute, accesses, relu, sign
 
 MOST_TERMS = 6
 """In longer sums no factor is looked for that is another's negated."""
@@ -40,9 +40,12 @@ def merge_where(node: Expr) -> Expr | None:
     for choice in node.args:
         if isinstance(choice, Where) and 0 in choice.args[1:]:
             condition, a, b = choice.args
-            deltas = Mul(*(f for f in node.args if isinstance(f, Delta)))  # those decide where a term goes
-            rest = Mul(*(f for f in node.args if f is not choice)) / deltas
-            return deltas * Where(condition, rest * a, rest * b) if rest != 1 else None
+            beside = [f for f in node.args if f is not choice]
+            # a delta decides where a term goes; a number stands better before a sum
+            stay = [f for f in beside if isinstance(f, Delta) or (b != 0 and not f.has(Access))]
+            if len(stay) < len(beside):
+                rest = Mul(*(f for f in beside if f not in stay))
+                return Mul(*stay) * Where(condition, rest * a, rest * b)
     return None
 
 
@@ -82,6 +85,30 @@ def _are_opposite(condition: Expr, other: Expr) -> bool:
         return False
     (a, b), (c, d) = condition.args, other.args
     return bool(a.is_integer and b.is_integer and a - b == c - d)
+
+
+def delta_decides(node: Expr) -> Expr | None:
+    """x[j]*delta(j, y[i]) = x[y[i]]*delta(j, y[i]): beside a delta, a label stands for the index that is its."""
+    for delta in node.args:
+        if isinstance(delta, Delta) and isinstance(delta.args[0], Symbol) != isinstance(delta.args[1], Symbol):
+            index, place = sorted(delta.args, key=lambda a: not isinstance(a, Symbol))
+            rest = node / delta
+            if isinstance(place, IntAccess) and rest.has(index) and not place.has(index):
+                return delta * rest.xreplace({index: place})
+    return None
+
+
+def like_deltas(node: Expr) -> Expr | None:
+    """u*delta(i, j) + v*delta(i, j) + w = (u + v)*delta(i, j) + w."""
+    terms: dict[Expr, list[Expr]] = {}
+    for term in node.args:
+        delta = next((f for f in Mul.make_args(term) if isinstance(f, Delta)), None)
+        if delta is not None:
+            terms.setdefault(delta, []).append(term)
+    for delta, like in terms.items():
+        if len(like) > 1:
+            return Add(*(t for t in node.args if t not in like), delta * Add(*(t / delta for t in like)))
+    return None
 
 
 def delta_beside_choice(node: Expr) -> Expr | None:
@@ -192,7 +219,9 @@ def opposite_factor(node: Expr) -> Expr | None:
 
 
 def _sums(term: Expr) -> list[Expr]:
-    return [f for f in Mul.make_args(term) if isinstance(f, Add) and len(f.args) <= MOST_TERMS]
+    """The sums that a term has as factors, whole powers of them too."""
+    powers = [f.as_base_exp() for f in Mul.make_args(term)]
+    return [b for b, e in powers if isinstance(b, Add) and len(b.args) <= MOST_TERMS and e.is_Integer and e > 0]
 
 
 def sign_into_sum(node: Expr) -> Expr | None:
