@@ -14,8 +14,7 @@ Forward:
   (14) accuracy = sum[i](where(y[i] == 0 and p[i] < 1/2 or y[i] == 1 and p[i] >= 1/2, 1/n, 0))
 
 Gradients:
-  (9) d_z[i] = where(p[i] >= 1e-12 and p[i] <= 0.999999999999, -p[i]*where(y[i] == 1, 1/safe[i], -1/(1 - safe[i]))*(1
-        - p[i])/n, 0)
+  (9) d_z[i] = where(p[i] >= 1e-12 and p[i] <= 0.999999999999, -where(y[i] == 1, 1 - p[i], -p[i])/n, 0)
   (10) d_w.term2[k] = sum[i](d_z[i]*standardise_1[i, k])
   (11) d_w[k] = d_w.term2[k] + 0.002*w[k]
   (12) d_b = sum[i](d_z[i])
@@ -141,10 +140,9 @@ def _compute_p(x, mean, variance, w, p, b):
 # (4) safe[i] = min(max(p[i], 1e-12), 0.999999999999)   2*n ops
 # (5) likelihood[i] = where(y[i] == 1, log(safe[i]), log1p(-safe[i]))   log1p; 3*n ops
 # (6) term = sum[i](-likelihood[i]/n)   2*n ops
-# (9) d_z[i] = where(p[i] >= 1e-12 and p[i] <= 0.999999999999, -p[i]*where(y[i] == 1, 1/safe[i], -1/(1 -
-#         safe[i]))*(1 - p[i])/n, 0)
+# (9) d_z[i] = where(p[i] >= 1e-12 and p[i] <= 0.999999999999, -where(y[i] == 1, 1 - p[i], -p[i])/n, 0)
 #     reverse of p; sigmoid; exponential into sigmoid; saved output; extremum compared; factor into choice; nested
-#     conditions; 10*n ops
+#     conditions; known extremum; factor cancels in choice; 5*n ops
 # (10) d_w.term2[k] = sum[i](d_z[i]*standardise_1[i, k])   reverse of z.sum; 60*n ops
 # (12) d_b = sum[i](d_z[i])   reverse of z; n ops
 @kernel
@@ -164,7 +162,7 @@ def _compute_term_and_d_term2_and_d_b(x, mean, variance, w, y, d_term2, standard
         safe = _minimum(_maximum(p, 1e-12), 0.999999999999)
         likelihood = log(safe) if y[i] == 1 else log1p(-safe)
         term -= inv_n*likelihood
-        d_z = -inv_n*p*(1/safe if y[i] == 1 else -1/(1 - safe))*(1 - p) if p >= 1e-12 and p <= 0.999999999999 else 0
+        d_z = -inv_n*(1 - p if y[i] == 1 else -p) if p >= 1e-12 and p <= 0.999999999999 else 0
         for k in range(30):
             d_term2[k] += d_z*standardise[k]
         d_b += d_z

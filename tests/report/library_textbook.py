@@ -24,7 +24,7 @@ LIBRARY: dict[str, Row] = {
     "library batch_norm": Row(
         _FEATURES, ("y := batch_norm(x)", _LOSS),
         {"x": ("b[j] = sum[i](v[i,j])", "g[j] = sum[i](v[i,j]*y.scaled[i,j])", "a[j] = b[j]/n", "c[j] = g[j]/n",
-               "q[j] = y.gain[j]/y.deviation[j]", "d_x[i,j] = q[j]*(v[i,j] - a[j] - c[j]*y.scaled[i,j])"),
+               "q[j] = y.gain[j]/sqrt(y.spread[j] + 1e-5)", "d_x[i,j] = q[j]*(v[i,j] - a[j] - c[j]*y.scaled[i,j])"),
          "y.gain": ("d_y.gain[j] = sum[i](v[i,j]*y.scaled[i,j])",), "y.b": ("d_y.b[j] = sum[i](v[i,j])",)},
         "Ioffe, Szegedy 2015, section 3, simplified", _ABOVE),
     "library glu": Row(

@@ -24,8 +24,7 @@ _BATCH = (
     "spread[j] = mean[i]((x[i, j] - center[j])**2)",
     "mean_next[j] = (1 - momentum)*running_mean[j] + momentum*center[j]",
     "variance_next[j] = (1 - momentum)*running_variance[j] + momentum*sum[i]((x[i, j] - center[j])**2)/(n - 1)",
-    "deviation[j] = sqrt(spread[j] + eps)",
-    "scaled[i, j] = where(training, (x[i, j] - center[j])/deviation[j],"
+    "scaled[i, j] = where(training, (x[i, j] - center[j])/sqrt(spread[j] + eps),"
     " (x[i, j] - running_mean[j])/sqrt(running_variance[j] + eps))",
 )
 _RUNNING = (("running_mean", "real[k] ~ zeros"), ("running_variance", "real[k] ~ ones"))

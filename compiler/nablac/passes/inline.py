@@ -78,6 +78,6 @@ def _goes_into_reader(equation: Equation, program: Program) -> bool:
     ):
         return False
     wider = len(reader.indices) > len(equation.indices)
-    if wider and equation.body.has(Where):  # the factors beside a choice go into it, for each of the reader's elements
-        return False
+    if wider and equation.is_derived and equation.body.has(Where):
+        return False  # the factors beside a choice would go into it, to be multiplied for each of the reader's elements
     return weight(equation.body) <= (TRANSCENDENTAL - 1 if wider else LARGEST)

@@ -98,6 +98,12 @@ TIDY: tuple[Law, ...] = (
     ),
     Law("choice of", "where(u > 0, u, 0) = relu(u)", (Where,), shapes.where_is_known),
     Law("factor into choice", "u*where(v > 0, w, 0) = where(v > 0, u*w, 0)", (Mul,), shapes.merge_where),
+    Law(
+        "factor cancels in choice",
+        "u*w*where(v > 1, z/u, v) = w*where(v > 1, z, u*v)",
+        (Mul,),
+        conditions.factor_cancels_in_choice,
+    ),
     Law("number into choice", "2*where(u > v, w, 3*z) = where(u > v, 2*w, 6*z)", (Mul,), conditions.number_into_choice),
     Law(
         "sum of choices",

@@ -70,6 +70,20 @@ def _under(node: Expr, known: frozenset[Boolean]) -> Expr:
     return second if any(order(second, first) in known for order in orders) else node.func(first, second)
 
 
+def factor_cancels_in_choice(node: Expr) -> Expr | None:
+    """u*where(c, v/u, w) = where(c, v, u*w), where that costs less."""
+    for choice in node.args:
+        if isinstance(choice, Where):
+            condition, a, b = choice.args
+            below = {p.base for branch in (a, b) for p in Mul.make_args(branch) if p.is_Pow and p.exp.is_negative}
+            for factor in node.args:
+                if factor in below or -factor in below:
+                    new = node / factor / choice * Where(condition, factor * a, factor * b)
+                    if weight(new) < weight(node):
+                        return new
+    return None
+
+
 def number_out_of_choice(node: Expr) -> Expr | None:
     """w*where(u > v, z/3, 1/3) = w/3*where(u > v, z, 1), where that costs less."""
     for choice in node.args:
