@@ -149,10 +149,10 @@ def _by_inversion(body: Expr, derivative: Expr, output: Access) -> Expr | None:
         return None
     base = powers[0].args[0]
     e, a = Symbol("e", positive=True), Symbol("a", real=True)
-    value, slope = _with_symbol(value, base, e), _with_symbol(slope, base, e)
-    if value.has(exp) or slope.has(exp):
+    whole, slope = _with_symbol(value, base, e), _with_symbol(slope, base, e)
+    if whole.has(exp) or slope.has(exp):
         return None
-    target: Expr = a
+    value, target = whole, a
     while isinstance(value, log):
         value, target = value.args[0], exp(target)
     above, below = fraction(together(value))
@@ -161,9 +161,24 @@ def _by_inversion(body: Expr, derivative: Expr, output: Access) -> Expr | None:
         return None
     inverse = -equation.coeff(e, 0) / equation.coeff(e, 1)
     found = cancel(together(slope.subs(e, inverse)))
-    if found.has(e):
+    if found.has(e) or _condition(inverse, a, whole.subs(e, 1)) > (2 if _is_bounded(slope, e) else 1):
         return None
     return _factored(found, a).xreplace({a: output})
+
+
+def _condition(inverse: Expr, a: Symbol, value: Expr) -> Expr:
+    """|a phi'(a)/phi(a)| at e = 1: by how much more the exponential had back is rounded than the value.
+
+    It is 0 of exp(z) - 1 and 2 of sigmoid(z); of exp(z) + m it is |1 + m|, whose value may have lost all of exp(z).
+    """
+    ratio = sympy.simplify(cancel(together(a * inverse.diff(a) / inverse)).subs(a, value))
+    return abs(ratio) if ratio.is_number else S.Infinity
+
+
+def _is_bounded(slope: Expr, e: Symbol) -> bool:
+    """Whether the slope stays finite for every exponential, as that of sigmoid does: its error then does too."""
+    above, below = (sympy.degree(part, e) for part in fraction(cancel(together(slope))))
+    return bool(above <= below)
 
 
 def _in_exponentials(expression: Expr) -> Expr:

@@ -14,13 +14,6 @@ MOST_TERMS = 6
 """In longer sums no factor is looked for that is another's negated."""
 
 
-def relu_from_max(node: Expr) -> Expr | None:
-    a, b = node.args
-    if b == 0:
-        return relu(a)
-    return relu(b) if a == 0 else None
-
-
 def own_kinks(node: Expr) -> Expr | None:
     return absolute(node.args[0]) if isinstance(node, sympy.Abs) else sign(node.args[0])
 
