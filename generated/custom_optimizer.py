@@ -279,7 +279,7 @@ def _update(params, grad, state, lr, t):
     # (20) m_next[p] = 0.1*g[p] + 0.9*m[p]   3*P ops
     # (21) s_next[p] = 0.001*(g[p] - m_next[p])**2 + 0.999*s[p] + 1e-12   6*P ops
     # (22) theta_next[p] = lr*m_next[p]/((sqrt(-s_next[p]/expm1(log(0.999)*t)) + 1e-08)*expm1(log(0.9)*t)) + theta[p]
-    #     bias correction; 11*P ops
+    #     expm1; 11*P ops
     t_2 = lr/expm1(-real(0.1053605156578263)*real(t))
     t_3 = real(1)/expm1(-real(0.0010005003335835335)*real(t))
     for p in range(P):

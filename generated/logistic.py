@@ -5,23 +5,24 @@ Forward:
   (1) standardise_1[i, j] = (x[i, j] - standardise_1.mean[j])/where(standardise_1.variance[j] >
         1e-28*standardise_1.mean[j]**2, sqrt(standardise_1.variance[j]), 1)
   (2) z.sum[i] = sum[k](w[k]*standardise_1[i, k])
-  (3) p[i] = sigmoid(z.sum[i] + b)
-  (4) safe[i] = min(max(p[i], 1e-12), 0.999999999999)
-  (5) likelihood[i] = where(y[i] == 1, log(safe[i]), log1p(-safe[i]))
+  (3) z[i] = z.sum[i] + b
+  (4) p[i] = sigmoid(z[i])
+  (5) likelihood[i] = where(y[i] == 1, -softplus(-min(max(z[i], -27.63102111592755), 27.63102111592755)),
+        -softplus(min(max(z[i], -27.63102111592755), 27.63102111592755)))
   (6) term = sum[i](-likelihood[i]/n)
   (7) term_2 = sum[i](w[i]**2)
   (8) loss = term + 0.001*term_2
   (14) accuracy = sum[i](where(y[i] == 0 and p[i] < 1/2 or y[i] == 1 and p[i] >= 1/2, 1/n, 0))
 
 Gradients:
-  (9) d_z[i] = where(p[i] >= 1e-12 and p[i] <= 0.999999999999, -p[i]*where(y[i] == 1, 1/safe[i], -1/(1 - safe[i]))*(1
-        - p[i])/n, 0)
+  (9) d_z[i] = -where(y[i] == 1, where(z[i] >= -27.63102111592755 and z[i] <= 27.63102111592755, 1 - p[i], 0),
+        where(z[i] >= -27.63102111592755 and z[i] <= 27.63102111592755, -p[i], 0))/n
   (10) d_w.term2[k] = sum[i](d_z[i]*standardise_1[i, k])
   (11) d_w[k] = d_w.term2[k] + 0.002*w[k]
   (12) d_b = sum[i](d_z[i])
 
-At kinks: max(a, b): the first argument takes the gradient at a tie; min(a, b): the first argument takes the gradient
-at a tie; where(c, a, b): the branch that is taken; the condition has no derivative.
+At kinks: max(a, b): the first argument takes the gradient at a tie; max(a, 0) is relu(a); min(a, b): the first
+argument takes the gradient at a tie; where(c, a, b): the branch that is taken; the condition has no derivative.
 """
 
 import argparse
@@ -41,7 +42,7 @@ import re
 import signal
 import sys
 import time
-from math import exp, expm1, log, log1p, sqrt
+from math import exp, expm1, log1p, sqrt
 from pathlib import Path
 
 import numpy as np
@@ -121,11 +122,17 @@ def _sigmoid(x):
     return (1 if x >= 0 else e)/(1 + e)
 
 
+@kernel
+def _softplus(x):
+    """log(1 + exp(x)) without overflow."""
+    return (0 if x <= 0 else x) + log1p(exp(-abs(x)))
+
+
 # (1) standardise_1[i, j] = (x[i, j] - standardise_1.mean[j])/where(standardise_1.variance[j] >
 #         1e-28*standardise_1.mean[j]**2, sqrt(standardise_1.variance[j]), 1)
 #     180*n ops
 # (2) z.sum[i] = sum[k](w[k]*standardise_1[i, k])   60*n ops
-# (3) p[i] = sigmoid(z.sum[i] + b)   2*n ops
+# (13) p[i] = sigmoid(z.sum[i] + b)   2*n ops
 @kernel
 def _compute_p(x, mean, variance, w, p, b):
     n = x.shape[0]
@@ -137,14 +144,17 @@ def _compute_p(x, mean, variance, w, p, b):
         p[i] = _sigmoid(b + z_sum)
 
 
-# (1)-(3) as above
-# (4) safe[i] = min(max(p[i], 1e-12), 0.999999999999)   2*n ops
-# (5) likelihood[i] = where(y[i] == 1, log(safe[i]), log1p(-safe[i]))   log1p; 3*n ops
+# (1)-(2) as above
+# (3) z[i] = z.sum[i] + b   n ops
+# (4) p[i] = sigmoid(z[i])   n ops
+# (5) likelihood[i] = where(y[i] == 1, -softplus(-min(max(z[i], -27.63102111592755), 27.63102111592755)),
+#         -softplus(min(max(z[i], -27.63102111592755), 27.63102111592755)))
+#     log1p; log of known; log1p of sigmoid; 5*n ops
 # (6) term = sum[i](-likelihood[i]/n)   2*n ops
-# (9) d_z[i] = where(p[i] >= 1e-12 and p[i] <= 0.999999999999, -p[i]*where(y[i] == 1, 1/safe[i], -1/(1 -
-#         safe[i]))*(1 - p[i])/n, 0)
-#     reverse of p; sigmoid; exponential into sigmoid; saved output; extremum compared; factor into choice; nested
-#     conditions; 10*n ops
+# (9) d_z[i] = -where(y[i] == 1, where(z[i] >= -27.63102111592755 and z[i] <= 27.63102111592755, 1 - p[i], 0),
+#         where(z[i] >= -27.63102111592755 and z[i] <= 27.63102111592755, -p[i], 0))/n
+#     reverse of likelihood; sigmoid; extremum compared; exponential into sigmoid; factor into choice; nested
+#     conditions; known extremum; both sigmoids; shared; 6*n ops
 # (10) d_w.term2[k] = sum[i](d_z[i]*standardise_1[i, k])   reverse of z.sum; 60*n ops
 # (12) d_b = sum[i](d_z[i])   reverse of z; n ops
 @kernel
@@ -160,21 +170,25 @@ def _compute_term_and_d_term2_and_d_b(x, mean, variance, w, y, d_term2, standard
             standardise_j = (x[i, j] - mean[j])/(sqrt(variance[j]) if variance[j] > 1e-28*mean[j]**2 else 1)
             standardise[j] = standardise_j
             z_sum += standardise_j*w[j]
-        p = _sigmoid(b + z_sum)
-        safe = _minimum(_maximum(p, 1e-12), 0.999999999999)
-        likelihood = log(safe) if y[i] == 1 else log1p(-safe)
+        z = b + z_sum
+        p = _sigmoid(z)
+        likelihood = (
+            -_softplus(-_minimum(_maximum(z, -27.63102111592755), 27.63102111592755)) if y[i] == 1
+            else -_softplus(_minimum(_maximum(z, -27.63102111592755), 27.63102111592755))
+        )
         term -= inv_n*likelihood
-        d_z = -inv_n*p*(1/safe if y[i] == 1 else -1/(1 - safe))*(1 - p) if p >= 1e-12 and p <= 0.999999999999 else 0
+        d_z = (
+            -inv_n
+            *((1 - p if z >= -27.63102111592755 and z <= 27.63102111592755 else 0) if y[i] == 1
+            else (-p if z >= -27.63102111592755 and z <= 27.63102111592755 else 0))
+        )
         for k in range(30):
             d_term2[k] += d_z*standardise[k]
         d_b += d_z
     return term, d_b
 
 
-# (1)-(3) (6) as above
-# (13) likelihood[i] = where(y[i] == 1, log(min(max(p[i], 1e-12), 0.999999999999)), log1p(-min(max(p[i], 1e-12),
-#         0.999999999999)))
-#     log1p; 5*n ops
+# (1)-(6) as above
 # (14) accuracy = sum[i](where(y[i] == 0 and p[i] < 1/2 or y[i] == 1 and p[i] >= 1/2, 1/n, 0))
 #     factor into choice; 6*n ops
 @kernel
@@ -188,10 +202,11 @@ def _compute_term_and_accuracy(x, mean, variance, w, y, b):
         for j in range(30):
             standardise = (x[i, j] - mean[j])/(sqrt(variance[j]) if variance[j] > 1e-28*mean[j]**2 else 1)
             z_sum += standardise*w[j]
-        p = _sigmoid(b + z_sum)
+        z = b + z_sum
+        p = _sigmoid(z)
         likelihood = (
-            log(_minimum(_maximum(p, 1e-12), 0.999999999999)) if y[i] == 1
-            else log1p(-_minimum(_maximum(p, 1e-12), 0.999999999999))
+            -_softplus(-_minimum(_maximum(z, -27.63102111592755), 27.63102111592755)) if y[i] == 1
+            else -_softplus(_minimum(_maximum(z, -27.63102111592755), 27.63102111592755))
         )
         term -= inv_n*likelihood
         accuracy += inv_n if y[i] == 1 and p >= 0.5 or y[i] == 0 and p < 0.5 else 0
@@ -211,7 +226,7 @@ def _predict(params, x, p, work, iwork):
     """The outputs."""
     w, standardise_1_mean, standardise_1_variance = _parameters(params)
     b = params[30]
-    _compute_p(x, standardise_1_mean, standardise_1_variance, w, p, b)  # (1)-(3) standardise_1
+    _compute_p(x, standardise_1_mean, standardise_1_variance, w, p, b)  # (1)-(2) (13) standardise_1
 
 
 @kernel
@@ -241,8 +256,7 @@ def _evaluate(params, x, y, values, work, iwork):
     """The loss and the metrics, into values."""
     w, standardise_1_mean, standardise_1_variance = _parameters(params)
     b = params[30]
-    # (1)-(3) (6) (13)-(14) standardise_1
-    term, values[1] = _compute_term_and_accuracy(x, standardise_1_mean, standardise_1_variance, w, y, b)
+    term, values[1] = _compute_term_and_accuracy(x, standardise_1_mean, standardise_1_variance, w, y, b)  # (1)-(6) (14)
     # (7) term_2, as above
     term_2 = 0.0
     for i in range(30):
@@ -282,6 +296,11 @@ def _np_sigmoid(x):
     return np.where(x >= 0, 1, e) / (1 + e)
 
 
+def _np_softplus(x):
+    """log(1 + exp(x)), without overflow."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
 def _forward_numpy(p, x, y=None):
     """Every tensor by name, computed in NumPy; without the last arguments, those that the outputs need."""
     t = {}
@@ -291,13 +310,14 @@ def _forward_numpy(p, x, y=None):
             2, np.sqrt(p["standardise_1.variance"]), 1)
         )
         t["z.sum"] = t["standardise_1"] @ p["w"]
-        t["p"] = _np_sigmoid(t["z.sum"] + p["b"])
+        t["z"] = t["z.sum"] + p["b"]
+        t["p"] = _np_sigmoid(t["z"])
         if y is None:
             return t
         n = x.shape[0]
         t["likelihood"] = (
-            np.where(y == 1, np.log(np.minimum(np.maximum(t["p"], 1e-12), 0.999999999999)),
-            np.log1p(-np.minimum(np.maximum(t["p"], 1e-12), 0.999999999999)))
+            np.where(y == 1, -_np_softplus(-np.minimum(np.maximum(t["z"], -27.63102111592755), 27.63102111592755)),
+            -_np_softplus(np.minimum(np.maximum(t["z"], -27.63102111592755), 27.63102111592755)))
         )
         t["term"] = -(1 / n) * t["likelihood"].sum()
         t["term_2"] = (p["w"] ** 2).sum()

@@ -17,8 +17,8 @@ Gradients:
   (6) d_W[m, k] = sum[i](d_p[i, m]*standardise_1[i, k])
   (7) d_b[m] = sum[i](d_p[i, m])
 
-At kinks: max(a, b): the first argument takes the gradient at a tie; where(c, a, b): the branch that is taken; the
-condition has no derivative.
+At kinks: max(a, b): the first argument takes the gradient at a tie; max(a, 0) is relu(a); where(c, a, b): the branch
+that is taken; the condition has no derivative.
 """
 
 import argparse
@@ -125,7 +125,8 @@ def _compute_standardise(x, mean, variance, standardise):
 #     25*n ops
 # (5) d_p[i, m] = (delta(0, m)*where(y[i] >= p[i, 0], -0.1, 0.9) + delta(1, m)*where(y[i] >= p[i, 1], -1/2, 1/2) +
 #         delta(2, m)*where(y[i] >= p[i, 2], -0.9, 0.1))/n
-#     reverse of loss; like terms compared; factor into choice; sum of choices; common factor; 36*n ops
+#     reverse of loss; like terms compared; factor into choice; number into choice; sum of choices; common factor;
+#     36*n ops
 # (7) d_b[m] = sum[i](d_p[i, m])   reverse of p; 3*n ops
 @kernel
 def _compute_loss_and_d_p_and_d_b(p_sum, b, y, d_b, p, d_p):

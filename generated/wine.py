@@ -16,21 +16,20 @@ Forward:
   (11) loss.sum = sum[i](weight[i]*(log(loss.p.sum.scaled[i]) + loss.p.sum.max[i] - logits[i, y[i]]))
   (12) loss.sum2 = sum[i](weight[i])
   (13) loss = loss.sum/loss.sum2
-  (23) accuracy.argmax[i] = argmax[c](logits[i, c])
-  (24) accuracy = sum[i](where(accuracy.argmax[i] == y[i], 1/n, 0))
-  (25) recall.hits[cth] = sum[i](where(accuracy.argmax[i] == cth and y[i] == cth, 1, 0))
-  (26) recall.actual[cth] = sum[i](where(y[i] == cth, 1, 0))
-  (27) recall = sum[c](where(recall.actual[c] > 0, recall.hits[c]/(3*recall.actual[c]), 0))
+  (22) accuracy.argmax[i] = argmax[c](logits[i, c])
+  (23) accuracy = sum[i](where(accuracy.argmax[i] == y[i], 1/n, 0))
+  (24) recall.hits[cth] = sum[i](where(accuracy.argmax[i] == cth and y[i] == cth, 1, 0))
+  (25) recall.actual[cth] = sum[i](where(y[i] == cth, 1, 0))
+  (26) recall = sum[c](where(recall.actual[c] > 0, recall.hits[c]/(3*recall.actual[c]), 0))
 
 Gradients:
-  (14) d_loss.sum = 1/loss.sum2
-  (15) d_logits[i, j] = d_loss.sum*weight[i]*(loss.p[i, j] - delta(j, y[i]))
-  (16) d_relu_1[i, j] = sum[m](d_logits[i, m]*linear_2.W[m, j])
-  (17) d_linear_1[i, j] = where(relu_1[i, j] > 0, d_relu_1[i, j], 0)
-  (18) d_linear_1.W[j, k] = sum[i](d_linear_1[i, j]*standardise_1[i, k])
-  (19) d_linear_1.b[j] = sum[i](d_linear_1[i, j])
-  (20) d_linear_2.W[j, k] = sum[i](d_logits[i, j]*relu_1[i, k])
-  (21) d_linear_2.b[j] = sum[i](d_logits[i, j])
+  (14) d_logits[i, j] = weight[i]*(loss.p[i, j] - delta(j, y[i]))/loss.sum2
+  (15) d_relu_1[i, j] = sum[m](d_logits[i, m]*linear_2.W[m, j])
+  (16) d_linear_1[i, j] = where(relu_1[i, j] > 0, d_relu_1[i, j], 0)
+  (17) d_linear_1.W[j, k] = sum[i](d_linear_1[i, j]*standardise_1[i, k])
+  (18) d_linear_1.b[j] = sum[i](d_linear_1[i, j])
+  (19) d_linear_2.W[j, k] = sum[i](d_logits[i, j]*relu_1[i, k])
+  (20) d_linear_2.b[j] = sum[i](d_logits[i, j])
 
 At kinks: relu'(0) = 0; max[k], min[k]: the first maximum (minimum) takes the gradient; where(c, a, b): the branch
 that is taken; the condition has no derivative.
@@ -195,24 +194,25 @@ def _compute_weight_and_loss_sum_and_sum2(y, logits, sum_max, scaled, weight):
     return loss_sum, sum2
 
 
-# (15) d_logits[i, j] = d_loss.sum*weight[i]*(loss.p[i, j] - delta(j, y[i]))
+# (14) d_logits[i, j] = weight[i]*(loss.p[i, j] - delta(j, y[i]))/loss.sum2
 #     reverse of loss.sum; common factor; log-sum-exp shift; one exponential; shared; 12*n ops
-# (21) d_linear_2.b[j] = sum[i](d_logits[i, j])   reverse of logits; 3*n ops
+# (20) d_linear_2.b[j] = sum[i](d_logits[i, j])   reverse of logits; 3*n ops
 @kernel
-def _compute_d_logits_and_d_b(weight, p, y, d_b, d_logits, d_sum):
+def _compute_d_logits_and_d_b(weight, p, y, d_b, d_logits, sum2):
     n = weight.shape[0]
     d_b[:] = real(0)
+    inv_sum2 = real(1)/real(sum2)
     for i in range(n):
-        t = d_sum*weight[i]
+        t = inv_sum2*weight[i]
         for j in range(3):
             d_logits_ij = t*(p[i, j] - (real(1) if j == y[i] else real(0)))
             d_logits[i, j] = d_logits_ij
             d_b[j] += d_logits_ij
 
 
-# (17) d_linear_1[i, j] = where(relu_1[i, j] > 0, d_relu_1[i, j], 0)
+# (16) d_linear_1[i, j] = where(relu_1[i, j] > 0, d_relu_1[i, j], 0)
 #     reverse of relu_1; saved output; factor into choice; 16*n ops
-# (19) d_linear_1.b[j] = sum[i](d_linear_1[i, j])   reverse of linear_1; 16*n ops
+# (18) d_linear_1.b[j] = sum[i](d_linear_1[i, j])   reverse of linear_1; 16*n ops
 @kernel
 def _compute_d_linear_and_d_b(d_relu, relu, d_b, d_linear):
     n = d_relu.shape[0]
@@ -225,10 +225,10 @@ def _compute_d_linear_and_d_b(d_relu, relu, d_b, d_linear):
 
 
 # (5) (7) as above
-# (22) loss.p.sum.scaled[i] = sum[k](exp(logits[i, k] - loss.p.sum.max[i]))   log-sum-exp shift; 9*n ops
-# (23) accuracy.argmax[i] = argmax[c](logits[i, c])   3*n ops
-# (24) accuracy = sum[i](where(accuracy.argmax[i] == y[i], 1/n, 0))   factor into choice; 3*n ops
-# (25) recall.hits[cth] = sum[i](where(accuracy.argmax[i] == cth and y[i] == cth, 1, 0))   9*n ops
+# (21) loss.p.sum.scaled[i] = sum[k](exp(logits[i, k] - loss.p.sum.max[i]))   log-sum-exp shift; 9*n ops
+# (22) accuracy.argmax[i] = argmax[c](logits[i, c])   3*n ops
+# (23) accuracy = sum[i](where(accuracy.argmax[i] == y[i], 1/n, 0))   factor into choice; 3*n ops
+# (24) recall.hits[cth] = sum[i](where(accuracy.argmax[i] == cth and y[i] == cth, 1, 0))   9*n ops
 @kernel
 def _compute_logits_and_hits(logits_sum, b, y, hits, logits, sum_max, scaled):
     n = logits_sum.shape[0]
@@ -269,8 +269,8 @@ def _compute_loss_sum_and_sum2(y, logits, sum_max, scaled):
     return loss_sum, sum2
 
 
-# (26) recall.actual[cth] = sum[i](where(y[i] == cth, 1, 0))   6*n ops
-# (27) recall = sum[c](where(recall.actual[c] > 0, recall.hits[c]/(3*recall.actual[c]), 0))   factor into choice; 12 ops
+# (25) recall.actual[cth] = sum[i](where(y[i] == cth, 1, 0))   6*n ops
+# (26) recall = sum[c](where(recall.actual[c] > 0, recall.hits[c]/(3*recall.actual[c]), 0))   factor into choice; 12 ops
 @kernel
 def _compute_recall(y, hits):
     n = y.shape[0]
@@ -341,16 +341,14 @@ def _gradient(params, x, y, grad, work, iwork):
     _compute_logits_and_p(logits_sum, linear_2_b, logits, loss_p_sum_max, loss_p_sum_exp, loss_p_sum_scaled, loss_p)
     # (6) (11)-(12) loss
     loss_sum, loss_sum2 = _compute_weight_and_loss_sum_and_sum2(y, logits, loss_p_sum_max, loss_p_sum_scaled, weight)
-    inv_sum2 = 1/loss_sum2
-    loss = inv_sum2*loss_sum  # (13) loss
-    d_loss_sum = real(inv_sum2)  # (14) loss
-    _compute_d_logits_and_d_b(weight, loss_p, y, d_linear_2_b, d_logits, d_loss_sum)  # (15) (21) loss, logits
-    # (20) d_linear_2.W[j, k] = sum[i](d_logits[i, j]*relu_1[i, k])   reverse of logits.sum; 96*n ops
+    loss = loss_sum/loss_sum2  # (13) loss
+    _compute_d_logits_and_d_b(weight, loss_p, y, d_linear_2_b, d_logits, real(loss_sum2))  # (14) (20) loss, logits
+    # (19) d_linear_2.W[j, k] = sum[i](d_logits[i, j]*relu_1[i, k])   reverse of logits.sum; 96*n ops
     _gemm(d_logits.T, relu_1, d_linear_2_W)
-    # (16) d_relu_1[i, j] = sum[m](d_logits[i, m]*linear_2.W[m, j])   reverse of logits.sum; 96*n ops
+    # (15) d_relu_1[i, j] = sum[m](d_logits[i, m]*linear_2.W[m, j])   reverse of logits.sum; 96*n ops
     _gemm(d_logits, linear_2_W, d_relu_1)
-    _compute_d_linear_and_d_b(d_relu_1, relu_1, d_linear_1_b, d_linear_1)  # (17) (19) relu_1, linear_1
-    _gemm(d_linear_1.T, standardise_1, d_linear_1_W)  # (18) linear_1, as (20); 416*n ops
+    _compute_d_linear_and_d_b(d_relu_1, relu_1, d_linear_1_b, d_linear_1)  # (16) (18) relu_1, linear_1
+    _gemm(d_linear_1.T, standardise_1, d_linear_1_W)  # (17) linear_1, as (19); 416*n ops
     return loss
 
 
@@ -362,13 +360,13 @@ def _evaluate(params, x, y, values, work, iwork):
     loss_p_sum_max, loss_p_sum_scaled = _view(work, 3*n, (n,)), _view(work, 4*n, (n,))
     recall_hits = _view(work, 32*n, (3,))
     logits_sum = _forward(params, x, work)
-    # (5) (7) (22)-(25) logits, loss, accuracy, recall
+    # (5) (7) (21)-(24) logits, loss, accuracy, recall
     values[1] = _compute_logits_and_hits(
         logits_sum, linear_2_b, y, recall_hits, logits, loss_p_sum_max, loss_p_sum_scaled,
     )
     loss_sum, loss_sum2 = _compute_loss_sum_and_sum2(y, logits, loss_p_sum_max, loss_p_sum_scaled)  # (6) (11)-(12) loss
     loss = loss_sum/loss_sum2  # (13) loss
-    values[2] = _compute_recall(y, recall_hits)  # (26)-(27) recall
+    values[2] = _compute_recall(y, recall_hits)  # (25)-(26) recall
     values[0] = loss
 
 
@@ -377,11 +375,11 @@ def _update(params, grad, state, lr, t):
     """One step of the optimizer, in place."""
     P = params.size
     m, v = _view(state, 0, (P,)), _view(state, P, (P,))
-    c1 = -expm1(-real(0.1053605156578263)*real(t))  # (28) adam
-    c2 = -expm1(-real(0.0010005003335835335)*real(t))  # (29) adam
-    # (30) m_next[p] = 0.1*g[p] + 0.9*m[p]   3*P ops
-    # (31) v_next[p] = 0.001*g[p]**2 + 0.999*v[p]   4*P ops
-    # (32) theta_next[p] = theta[p] - lr*m_next[p]/((sqrt(v_next[p]/c2) + 1e-08)*c1)   7*P ops
+    c1 = -expm1(-real(0.1053605156578263)*real(t))  # (27) adam
+    c2 = -expm1(-real(0.0010005003335835335)*real(t))  # (28) adam
+    # (29) m_next[p] = 0.1*g[p] + 0.9*m[p]   3*P ops
+    # (30) v_next[p] = 0.001*g[p]**2 + 0.999*v[p]   4*P ops
+    # (31) theta_next[p] = theta[p] - lr*m_next[p]/((sqrt(v_next[p]/c2) + 1e-08)*c1)   7*P ops
     t_2 = lr/c1
     inv_c2 = real(1)/c2
     for p in range(P):
@@ -435,8 +433,8 @@ def _fitted_numpy(p, x):
     """What is measured on the training rows, of some of them."""
     t = {}
     with np.errstate(all="ignore"):
-        # (33) standardise_1.mean_rows[j] = sum[i](x[i, j]/n)
-        # (34) standardise_1.variance_rows[j] = sum[i]((x[i, j] - standardise_1.mean[j])**2/n)
+        # (32) standardise_1.mean_rows[j] = sum[i](x[i, j]/n)
+        # (33) standardise_1.variance_rows[j] = sum[i]((x[i, j] - standardise_1.mean[j])**2/n)
         t["standardise_1.mean_rows"] = x.mean(axis=0)
         t["standardise_1.variance_rows"] = ((x - p["standardise_1.mean"]) ** 2).mean(axis=0)
     return t

@@ -39,6 +39,7 @@ AFTER: tuple[Pass, ...] = (
     scale,
     contract,
     inline,
+    inline,
     shift,
     stabilise,
     canonicalise,

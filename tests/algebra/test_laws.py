@@ -14,7 +14,8 @@ from nablac.ir.declare import parse_declaration
 from nablac.ir.equation import Program
 from nablac.ir.interpret import MPMATH, interpret
 from nablac.ir.parse import parse_equations
-from nablac.ir.tensor import Role
+from nablac.ir.tensor import Role, Tensor
+from nablac.ir.text import print_expression
 
 LETTERS = "uvwz"
 
@@ -24,8 +25,11 @@ def both_sides(law: Law) -> Program:
     left, right = law.identity.split(" = ")
     right = right.replace("c**u", "(9/10)**u").replace("log(c)", "log(9/10)")
     left = left.replace("c**u", "(9/10)**u")
-    tensors = [parse_declaration(letter, "real", Role.PARAM) for letter in LETTERS]
-    parsed = parse_equations([f"left = {left}", f"right = {right}"], {t.name: t for t in tensors})
+    tensors = real_letters()
+    at, ranges = ("[i]", " for i in 3") if "delta" in law.identity else ("", "")
+    lines = [f"{side}{at} = {formula}{ranges}" for side, formula in (("left", left), ("right", right))]
+    tensors.append(parse_declaration("y", "label[3]", Role.INPUT))
+    parsed = parse_equations(lines, {t.name: t for t in tensors})
     return Program("law", (*tensors, *parsed.tensors), parsed.equations, ("left", "right"), "float64")
 
 
@@ -37,9 +41,9 @@ def test_identity_holds(law: Law) -> None:
     with mpmath.workdps(60):
         for _ in range(20):
             point = {letter: np.array(mpmath.mpf(rng.uniform(0.1, 3)), dtype=object) for letter in LETTERS}
-            values = interpret(program, point, MPMATH)
-            left, right = values["left"].item(), values["right"].item()
-            assert abs(left - right) <= mpmath.mpf(10) ** -50 * max(1, abs(left)), (law.identity, seed, point)
+            values = interpret(program, {**point, "y": np.array(1)}, MPMATH)
+            for left, right in zip(values["left"].flat, values["right"].flat, strict=True):
+                assert abs(left - right) <= mpmath.mpf(10) ** -50 * max(1, abs(left)), (law.identity, seed, point)
 
 
 @pytest.mark.parametrize("law", STABLE + TIDY + SHORT, ids=lambda law: law.name)
@@ -70,6 +74,14 @@ def test_numbers_are_not_spread_over_a_sum() -> None:
     assert fires("w*(u + v/5)/z") == ()
 
 
+def test_decimals_stay_decimals() -> None:
+    """2*u - 2*v - 1/1000 was once (2000*u - 2000*v - 1)/1000, and 1 + 0.3*u the like."""
+    assert fires("w*(0.26829*u**2 + 2)") == ()
+    assert fires("w*(3*u + 3*v + 1)") == ()
+    body = parse_equations(["left = 5*w*(2*u - 2*v - 0.001)"], {t.name: t for t in real_letters()}).equations[0].body
+    assert print_expression(rewrite(body, TIDY)[0]) == "10*w*(u - v - 0.0005)"
+
+
 def test_a_smaller_root_is_a_common_factor() -> None:
     assert fires("u/sqrt(w) - v/w") == ("common factor",)
 
@@ -83,8 +95,11 @@ def test_a_product_keeps_its_guard_where_the_rest_may_be_infinite() -> None:
     assert fires("where(u > 0, relu(u)*log(u), 0)", SHORT) == ()
 
 
+def real_letters() -> list[Tensor]:
+    return [parse_declaration(letter, "real", Role.PARAM) for letter in LETTERS]
+
+
 def fires(text: str, laws: tuple[Law, ...] = TIDY) -> tuple[str, ...]:
     """The laws that fire on a formula."""
-    tensors = [parse_declaration(letter, "real", Role.PARAM) for letter in LETTERS]
-    parsed = parse_equations([f"left = {text}"], {t.name: t for t in tensors})
+    parsed = parse_equations([f"left = {text}"], {t.name: t for t in real_letters()})
     return rewrite(parsed.equations[0].body, laws)[1]

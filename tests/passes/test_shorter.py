@@ -12,6 +12,7 @@ from nablac.ir.parse import parse_equations
 from nablac.ir.tensor import Role
 from nablac.ir.text import print_equation
 from nablac.passes.contract import contract
+from nablac.passes.inline import inline
 from nablac.passes.share import share
 from nablac.passes.shorten import shorten
 from nablac.pipeline import Pass, gradient_program
@@ -35,6 +36,47 @@ PASSES: dict[str, tuple[Pass, dict[str, str], list[str], str]] = {
     "a power between whole ones is left": (
         share, {"x": "real[n]", "s": "real[n]"},
         ["r[i] = sqrt(s[i] + 1)", "d[i] = x[i]/(s[i] + 1)**(1/3)"], "d[i] = x[i]/(s[i] + 1)**(1/3)",
+    ),
+    "a definition at several places of one body": (
+        share, {"e": "real[4]", "s": "real"},
+        ["p[j] = e[j]/s", "d[j,k] = e[j]/s*(1 - e[k]/s)"], "d[j, k] = p[j]*(1 - p[k])",
+    ),
+    "a value at a shifted place": (
+        share, {"x": "real[n, 10]", "g": "real[n, 5]"},
+        ["y[i,k] = x[i,k]*g[i,k] for k in 5", "d[i,j] = where(j < 5, 0, 2*g[i,j-5]*x[i,j-5]) for j in 10"],
+        "d[i, j] = where(j < 5, 0, 2*y[i, j - 5])",
+    ),
+    "but not where no axis says that the place is there": (
+        share, {"x": "real[n, 10]", "g": "real[n, 10]"},
+        ["y[i,k] = x[i,k]*g[i,k] for k in 5", "d[i,j] = where(j < 3, 0, 2*g[i,j-3]*x[i,j-3]) for j in 10"],
+        "d[i, j] = where(j < 3, 0, 2*g[i, j - 3]*x[i, j - 3])",
+    ),
+    "a clamp where nothing is cut off": (
+        shorten, {"x": "real[n]", "y": "real[n]"},
+        ["q[i] = clamp(x[i], 0.5, 1.5)", "d[i] = where(x[i] >= 0.5 and x[i] <= 1.5, x[i]*(q[i] - y[i])/q[i], 0)"],
+        "d[i] = where(x[i] >= 1/2 and x[i] <= 3/2, x[i] - y[i], 0)",
+    ),
+    "but not where only one side is known": (
+        shorten, {"x": "real[n]", "y": "real[n]"},
+        ["q[i] = clamp(x[i], 0.5, 1.5)", "d[i] = where(x[i] >= 0.5, x[i]*y[i]/q[i], 0)"],
+        "d[i] = where(x[i] >= 1/2, x[i]*y[i]/q[i], 0)",
+    ),
+    "a choice that a value has made": (
+        shorten, {"x": "real[n]", "y": "real[n]"},
+        ["h[i] = where(y[i] == 1, 0, relu(x[i] - 1))", "d[i] = where(y[i] == 1, 0, where(h[i] > 0, y[i], 0))"],
+        "d[i] = where(h[i] > 0, y[i], 0)",
+    ),
+    "a choice that a factor's factor makes": (
+        shorten, {"x": "real[n]", "y": "real[n]"},
+        ["h[i] = relu(x[i] - 1)", "g[i] = 2*h[i]", "d[i] = where(h[i] > 0, -g[i]*y[i], 0)"], "d[i] = -g[i]*y[i]",
+    ),
+    "a number before a sum": (
+        inline, {"x": "real[n]", "y": "real[n]"},
+        ["h[i] = x[i] + y[i]", "d[i] = where(h[i] > 2, h[i], 3*h[i])"], "d[i] = where(h[i] > 2, h[i], 3*h[i])",
+    ),
+    "a delta that the sum does not run over": (
+        contract, {"v": "real[n, 4]"},
+        ["d[i,j] = sum[c](delta(j, 1)*v[i,c]) for j in 3"], "d[i, j] = d.part1[i]*delta(1, j)",
     ),
     "a relu that chooses itself": (
         shorten, {"x": "real[n]", "y": "real[n]"},
@@ -69,6 +111,14 @@ def test_pass(name: str) -> None:
     shapes = {n: [int(e) if e.is_Integer else 5 for e in program.declared[n].shape] for n in declarations}
     values = {n: rng.uniform(0.2, 2, shape) for n, shape in shapes.items()}
     np.testing.assert_allclose(interpret(after, values)["d"], interpret(program, values)["d"], rtol=1e-13)
+
+
+def test_a_result_is_read_and_not_computed_again() -> None:
+    lines = ["a[j] = sum[i](v[i,j])", "c[i,j] = v[i,j]*a[j]", "d[j] = sum[i](v[i,j])", "e[j] = sum[i](c[i,j])"]
+    program = program_of({"v": "real[n, 4]"}, lines, "c", "d", "e")
+    after = share(program)
+    assert list(after.defined) == ["d", "c", "e"]
+    assert print_equation(after.defined["c"]) == "c[i, j] = d[j]*v[i, j]"
 
 
 def test_the_gradient_reads_the_probability_that_the_stable_loss_goes_past() -> None:

@@ -3,38 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cache
 
 import mpmath
 import numpy as np
 import pytest
 
+from nablac.errors import Place
+from nablac.frontend.build import Builder
+from nablac.frontend.definition import Request
+from nablac.frontend.library import MEASURES, NODES
 from nablac.ir.declare import parse_declaration
 from nablac.ir.equation import Equation, Program
 from nablac.ir.index import extent
 from nablac.ir.interpret import FLOAT64, MPMATH, Arithmetic, interpret
+from nablac.ir.mode import in_training
 from nablac.ir.parse import parse_equations
 from nablac.ir.tensor import Role, Tensor
 from nablac.ir.text import print_equation
+from nablac.ir.tokens import Line
 from nablac.passes.canonicalise import without_dead
 from nablac.pipeline import gradient_program
 from tests.report.counting import lifted_operations
-from tests.report.textbook import SIZES, TABLE, Row
+from tests.report.library_textbook import LIBRARY
+from tests.report.textbook import SIZES, Row
+from tests.report.textbook import TABLE as BY_HAND
 
+TABLE = BY_HAND | LIBRARY
 CASES = [(name, wrt) for name, row in TABLE.items() for wrt in row.hand]
 SYMBOLS = {extent(name): size for name, size in SIZES.items()}
 DIGITS = 40
 
 
-def declared(row: Row) -> list[Tensor]:
-    """The tensors of a row; all are data here, so that an extent may have a name."""
-    return [parse_declaration(n, d, Role.INPUT) for n, d in {**row.inputs, **row.params}.items()]
-
-
 def program_of(row: Row, lines: Iterable[str], result: str) -> Program:
-    tensors = declared(row)
-    parsed = parse_equations(list(lines), {t.name: t for t in tensors})
-    return Program("textbook", (*tensors, *parsed.tensors), parsed.equations, (result,), "float64")
+    """The program of some lines; its tensors are all data, so that an extent may have a name."""
+    builder = Builder("textbook", "float64", Place("test"))
+    for name, declaration in {**row.inputs, **row.params}.items():
+        builder.declare(parse_declaration(name, declaration, Role.INPUT))
+    plain = list(lines)
+    for place in [n for n, line in enumerate(plain) if ":=" in line]:
+        builder.write(Line(line, Place("test")) for line in plain[:place])
+        name, call = plain[place].split(" := ")
+        layer, arguments = call.rstrip(")").split("(")
+        request = Request(row.options, {"": Place("test", 1, 1)}, name)
+        builder.apply({**NODES, **MEASURES}[layer], arguments.split(", "), request)
+        plain = plain[place + 1 :]
+    data = (replace(t, role=Role.INPUT) if t.role is Role.PARAM else t for t in builder.tensors.values())
+    tensors = {t.name: t for t in data}
+    parsed = parse_equations(plain, tensors)
+    equations = (*builder.equations, *parsed.equations)
+    return in_training(Program("textbook", (*tensors.values(), *parsed.tensors), equations, (result,), "float64"))
+
+
+def declared(row: Row) -> list[Tensor]:
+    """What the forward pass of a row reads and does not compute."""
+    program = program_of(row, row.forward, "loss")
+    return [t for t in program.tensors if t.name not in program.defined]
 
 
 @cache

@@ -26,6 +26,8 @@ class Row:
     saved: tuple[str, ...] = ()
     ranges: Mapping[str, str] = field(default_factory=dict)
     """Tensors whose values are not of either sign and any size: ``unit`` (between 0 and 1) or ``sign`` (1 or -1)."""
+    options: Mapping[str, float | bool] = field(default_factory=dict)
+    """Those of the library's row that ``forward`` applies."""
 
 
 def _activation(

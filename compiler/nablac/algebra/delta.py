@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy
-from sympy import Expr, Integer, S, Symbol
+from sympy import Add, Expr, Integer, S, Symbol
 
 from nablac.ir.functions import Access, Delta, Where
 from nablac.ir.index import is_index
@@ -67,7 +67,8 @@ def eliminate(body: Expr, pairs: Sequence[Pair], summed: Mapping[Symbol, Expr]) 
             left_over.append(Delta(pair.left, pair.right))
             continue
         solution = _solve(pair, symbol)
-        solved.append(Solved(pair, symbol, solution, tuple(_guards(symbol, solution, remaining[symbol], pair))))
+        ranges = remaining | {p.left: p.extent for p in pairs}
+        solved.append(Solved(pair, symbol, solution, tuple(_guards(symbol, solution, ranges, pair))))
         guards += solved[-1].guards
         del remaining[symbol]
         put = {symbol: solution}
@@ -118,17 +119,30 @@ def _solve(pair: Pair, symbol: Symbol) -> Expr:
     return sympy.expand((pair.left - pair.right.subs(symbol, 0)) * slope)
 
 
-def _guards(symbol: Symbol, solution: Expr, extent: Expr, pair: Pair) -> list[Expr]:
+def _guards(symbol: Symbol, solution: Expr, ranges: Mapping[Expr, Expr], pair: Pair) -> list[Expr]:
     """0 <= solution < extent, less what is known."""
+    extent = ranges[symbol]
     if pair.right == symbol and (extent == pair.extent or isinstance(solution, Access)):
         return []
-    upper = sympy.Lt(solution, extent)
-    if (
-        isinstance(extent, Integer)
-        and isinstance(pair.extent, Integer)
-        and pair.right == symbol
-        and extent > pair.extent
-    ):
-        upper = S.true
-    lower = S.true if is_index(solution) else sympy.Ge(solution, 0)
+    least, most = _bound(solution, ranges, -1), _bound(solution, ranges, 1)
+    lower = S.true if least is not None and least >= 0 else sympy.Ge(solution, 0)
+    upper = S.true if most is not None and extent.is_Integer and most < extent else sympy.Lt(solution, extent)
     return [lower, upper]
+
+
+def _bound(affine: Expr, ranges: Mapping[Expr, Expr], side: int) -> Integer | None:
+    """The largest value of an affine expression, or with side -1 the smallest, over ranges that are known numbers."""
+    total = S.Zero
+    for term in Add.make_args(affine):
+        slope, place = term.as_coeff_Mul()
+        if place != 1 and side * slope > 0:
+            extent = ranges.get(place, S.Infinity)
+            if not extent.is_Integer:
+                return None
+            place = extent - 1
+        elif place != 1:
+            if not (is_index(place) or place in ranges):
+                return None
+            place = S.Zero
+        total += slope * place
+    return total

@@ -60,15 +60,16 @@ def through_output(body: Expr, derivative: Expr, output: Access) -> Expr | None:
         _by_branch(body, derivative, output),
         _by_inversion(body, derivative, output),
     ):
-        if candidate is None or not _is_better(candidate, derivative, output):
+        if candidate is None or not _is_better(candidate, derivative, output, body):
             continue
         if best is None or weight(candidate) < weight(best):
             best = candidate
     return best
 
 
-def _is_better(new: Expr, old: Expr, output: Access) -> bool:
-    if not _divisors(new) <= _divisors(old):  # (1 + z - a)*a/z for silu' is 0/0 at 0
+def _is_better(new: Expr, old: Expr, output: Access, body: Expr) -> bool:
+    powers = {output: body.base} if body.is_Pow else {}  # a root is 0 just where its base is
+    if not {powers.get(base, base) for base in _divisors(new)} <= _divisors(old):  # (1 + z - a)*a/z for silu' is 0/0
         return False
     if weight(new) != weight(old):
         return weight(new) < weight(old)

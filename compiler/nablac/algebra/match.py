@@ -55,7 +55,7 @@ def _whole(pattern: Expr, node: Expr, bindings: Bindings, variables: frozenset[S
         if pattern in bindings:
             if bindings[pattern] == node:
                 yield bindings
-        elif isinstance(node, Symbol | IntAccess):
+        elif isinstance(node, Symbol | IntAccess) or (isinstance(node, Add) and node.is_integer):
             yield {**bindings, pattern: node}
         return
     if not pattern.args or not pattern.free_symbols & variables:

@@ -62,8 +62,7 @@ ACTIVATIONS: tuple[Definition, ...] = (
     _activation("relu6", "where(x[...] <= 0, 0, where(x[...] < 6, x[...], 6))", help="x, kept between 0 and 6"),
     _activation(
         "selu",
-        "1.0507009873554804934193349852946"
-        "*where(x[...] > 0, x[...], 1.6732632423543772848170429916717*(exp(x[...]) - 1))",
+        "where(x[...] > 0, 1.0507009873554804934*x[...], 1.758099340847376860*(exp(x[...]) - 1))",
         help="elu scaled so that mean 0 and deviation 1 stay",
     ),
     _activation(
@@ -132,7 +131,10 @@ ACTIVATIONS: tuple[Definition, ...] = (
     Definition(
         "glu",
         reads=(("x", "real[..., k]"),),
-        equations=("y[..., jth] = x[..., jth]/(1 + exp(-x[..., jth + k/2])) for jth in k/2",),
+        equations=(
+            "gate[..., jth] = 1/(1 + exp(-x[..., jth + k/2])) for jth in k/2",
+            "y[..., jth] = x[..., jth]*gate[..., jth] for jth in k/2",
+        ),
         gives="y",
         extents=(Size("k", ("2",), multiple=True),),
         help="the first half of the last axis, times the sigmoid of the second",

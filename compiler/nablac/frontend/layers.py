@@ -32,6 +32,8 @@ _NEXT = (("running_mean", "mean_next"), ("running_variance", "variance_next"))
 _MOMENTS = (
     "center[...] = mean[k](x[..., k])",
     "variance[...] = mean[k]((x[..., k] - center[...])**2)",
+    "deviation[...] = sqrt(variance[...] + eps)",
+    "scaled[..., j] = (x[..., j] - center[...])/deviation[...]",
 )
 
 LAYERS: tuple[Definition, ...] = (
@@ -103,7 +105,7 @@ LAYERS: tuple[Definition, ...] = (
         reads=(("x", "real[..., k]"),),
         options=(_EPS, _AFFINE),
         learns=(("gain", "real[k] ~ ones"), ("b", "real[k] ~ zeros")),
-        equations=(*_MOMENTS, "y[..., j] = gain[j]*(x[..., j] - center[...])/sqrt(variance[...] + eps) + b[j]"),
+        equations=(*_MOMENTS, "y[..., j] = gain[j]*scaled[..., j] + b[j]"),
         gives="y",
         when=("affine", True),
         help="each vector of the last axis with mean 0 and deviation 1, then a factor and an offset of each feature",
@@ -112,7 +114,7 @@ LAYERS: tuple[Definition, ...] = (
         "layer_norm",
         reads=(("x", "real[..., k]"),),
         options=(_EPS, _AFFINE),
-        equations=(*_MOMENTS, "y[..., j] = (x[..., j] - center[...])/sqrt(variance[...] + eps)"),
+        equations=(*_MOMENTS, "y[..., j] = scaled[..., j]"),
         gives="y",
         when=("affine", False),
         help="each vector of the last axis with mean 0 and deviation 1",

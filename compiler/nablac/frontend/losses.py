@@ -40,6 +40,7 @@ _TRIPLE: Reads = (("anchor", "real[..., k]"), ("positive", "real[..., k]"), ("ne
 _SIGMOID = "q[...] = 1/(1 + exp(-z[...]))"
 _SOFTMAX = "p[..., c] = exp(z[..., c])/sum[k](exp(z[..., k]))"
 _ENTROPY = "-y[...]*log(q[...]) - (1 - y[...])*log(1 - q[...])"
+_MISSING = "missing[..., c] = where(c == y[...], 0, relu(1 - z[..., y[...]] + z[..., c]))"
 _COSINE = (
     "ab[...] = sum[k](a[..., k]*b[..., k])",
     "aa[...] = sum[k](a[..., k]**2) + 1e-12",
@@ -67,25 +68,26 @@ LOSSES: tuple[Definition, ...] = (
     *_mean(
         "huber",
         _PREDICTED,
-        "where(e[...] <= delta, e[...]**2/2, delta*(e[...] - delta/2))",
+        "where(abs(e[...]) <= delta, e[...]**2/2, delta*(abs(e[...]) - delta/2))",
         _DELTA,
-        before=("e[...] = abs(p[...] - y[...])",),
+        before=("e[...] = p[...] - y[...]",),
         help="half the squared error, linear from delta on",
     ),
     *_mean(
         "smooth_l1",
         _PREDICTED,
-        "where(e[...] < beta, e[...]**2/(2*beta), e[...] - beta/2)",
+        "where(abs(e[...]) < beta, e[...]**2/(2*beta), abs(e[...]) - beta/2)",
         _BETA,
-        before=("e[...] = abs(p[...] - y[...])",),
+        before=("e[...] = p[...] - y[...]",),
         help="the absolute error, a parabola below beta",
     ),
     *_mean("log_cosh", _PREDICTED, "log(cosh(p[...] - y[...]))", help="the logarithm of the error's cosh"),
     *_mean(
         "quantile",
         _PREDICTED,
-        "max(q*(y[...] - p[...]), (q - 1)*(y[...] - p[...]))",
+        "max(q*e[...], (q - 1)*e[...])",
         _Q,
+        before=("e[...] = y[...] - p[...]",),
         help="the pinball loss, whose best prediction is a quantile",
     ),
     *_mean(
@@ -114,7 +116,7 @@ LOSSES: tuple[Definition, ...] = (
     *_mean(
         "cross_entropy",
         _CLASSES,
-        "-(1 - smoothing)*log(p[..., y[...]]) - smoothing*mean[c](log(p[..., c]))",
+        "-log(p[..., y[...]]) - smoothing*mean[c](z[..., c] - z[..., y[...]])",
         _SMOOTHING,
         before=(_SOFTMAX,),
         help="of logits over the last axis, and labels a part of which is spread over all classes",
@@ -141,9 +143,9 @@ LOSSES: tuple[Definition, ...] = (
     *_mean(
         "focal",
         _CLASSES,
-        "-(1 - p[..., y[...]])**gamma*log(p[..., y[...]])",
+        "-(1 - p[..., y[...]])**gamma*l[...]",
         _GAMMA,
-        before=(_SOFTMAX,),
+        before=(_SOFTMAX, "l[...] = log(p[..., y[...]])"),
         help="the cross-entropy, less of what is right already",
     ),
     *_mean(
@@ -160,7 +162,8 @@ LOSSES: tuple[Definition, ...] = (
     *_mean(
         "hinge",
         _CLASSES,
-        "mean[c](where(c == y[...], 0, relu(1 - z[..., y[...]] + z[..., c])))",
+        "mean[c](missing[..., c])",
+        before=(_MISSING,),
         help="over the classes, how much a wrong one comes nearer to the right one than 1",
     ),
     *_mean("squared_hinge", _TWO_CLASSES, "relu(1 - (2*y[...] - 1)*z[...])**2", help="max(1 - y*z, 0)**2"),
@@ -168,7 +171,8 @@ LOSSES: tuple[Definition, ...] = (
     *_mean(
         "squared_hinge",
         _CLASSES,
-        "mean[c](where(c == y[...], 0, relu(1 - z[..., y[...]] + z[..., c])**2))",
+        "mean[c](missing[..., c]**2)",
+        before=(_MISSING,),
         help="over the classes, the square of what hinge has",
     ),
     *_mean(

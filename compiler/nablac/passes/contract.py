@@ -78,9 +78,12 @@ def _apart(equation: Equation, taken: set[str]) -> list[Equation]:
     if equation.reduction is None or equation.reduction.kind != "sum":
         return [equation]
     equation = _without_repetition(equation)
-    if equation.reduction is None or not isinstance(equation.body, Mul) or equation.body.has(Delta):
+    if equation.reduction is None or not isinstance(equation.body, Mul):
         return [equation]
     outside, groups = _grouped(equation)
+    scatters = any(group.factor.has(Delta) for group in groups)
+    if scatters and not outside.has(Delta):
+        return [equation]
     made: list[Equation] = []
     if outside != 1 and equation.indices:
         name = _fresh(equation.target, taken)
@@ -91,7 +94,8 @@ def _apart(equation: Equation, taken: set[str]) -> list[Equation]:
         ranges = tuple((i, equation.ranges[i]) for i in equation.indices)
         body, _ = rewrite(outside * Access(name, *left), ALL)
         return [*made, Equation(equation.target, equation.indices, body, ranges, None, equation.origin)]
-    if all(group.indices <= groups[0].indices for group in groups):  # one loop over the widest: nothing to gain
+    # a scatter is one loop; one over the widest has nothing to gain
+    if scatters or all(group.indices <= groups[0].indices for group in groups):
         return [equation]
     named = [_named(group, equation, taken, made) for group in groups]
     return made + _pairwise(equation, named, outside, taken)

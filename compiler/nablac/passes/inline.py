@@ -15,11 +15,14 @@ Leaves to the scheduler: values read by a reduction, which it computes in the sa
 
 from __future__ import annotations
 
+from sympy import Add, Expr, preorder_traversal
+
 from nablac.algebra.cost import TRANSCENDENTAL, depth, size, weight
 from nablac.algebra.laws import ALL
 from nablac.algebra.rename import inlined
 from nablac.algebra.rewrite import rewrite
 from nablac.ir.equation import Equation, Program
+from nablac.ir.functions import Access, Where
 
 LARGEST = 200
 """The operations (by weight), and the nodes, beyond which a body does not grow."""
@@ -40,6 +43,9 @@ def inline(program: Program) -> Program:
                     equations.append(definition)
                     continue
                 body, laws = rewrite(body, ALL)
+                if _is_spread(body, equation, definition, access):
+                    equations.append(definition)
+                    continue
                 equation = equation.with_body(body, *definition.origin.laws, *laws)
         if _goes_into_reader(equation, program):
             waiting[equation.target] = equation
@@ -49,6 +55,14 @@ def inline(program: Program) -> Program:
         return program
     gone = {e.target for e in program.equations} - {e.target for e in equations}
     return program.with_equations(equations, (t for t in program.tensors if t.name not in gone))
+
+
+def _is_spread(body: Expr, reader: Equation, definition: Equation, access: Access) -> bool:
+    """Whether a number before the element has gone to each term of its definition, a sum: 2*u + 2*v for 2*h."""
+    if not isinstance(definition.body, Add):
+        return False
+    uses = sum(1 for node in preorder_traversal(reader.body) if node == access)
+    return weight(body) > weight(reader.body) + uses * weight(definition.body)
 
 
 def _goes_into_reader(equation: Equation, program: Program) -> bool:
@@ -64,4 +78,6 @@ def _goes_into_reader(equation: Equation, program: Program) -> bool:
     ):
         return False
     wider = len(reader.indices) > len(equation.indices)
+    if wider and equation.is_derived and equation.body.has(Where):
+        return False  # the factors beside a choice would go into it, to be multiplied for each of the reader's elements
     return weight(equation.body) <= (TRANSCENDENTAL - 1 if wider else LARGEST)

@@ -193,7 +193,7 @@ def _same_sum(bindings: Bindings, held: Equation, equation: Equation) -> bool:
         place = bindings[i]
         if isinstance(place, Symbol) and equation.ranges.get(place) != held.ranges[i]:
             return False
-        if i in held.indices and index_symbols(place) & over:
+        if isinstance(place, Add) or (i in held.indices and index_symbols(place) & over):
             return False
     return True
 

@@ -2,7 +2,7 @@
 
 Requires: nothing; runs after differentiation, on what it made.
 Ensures: no derived sum but a result has a number or an extent as a factor of its body; sums that differ by a number or
-a sign only are equal.
+a sign only are equal.  A number before another product is where its readers read it if it cancels there.
 
     >>> from dataclasses import replace
     >>> from nablac.ir.equation import Origin
@@ -21,13 +21,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sympy import Expr, Mul
+from sympy import Add, Expr, Mul
 
 from nablac.algebra.laws import ALL
 from nablac.algebra.rename import index_symbols, inlined
 from nablac.algebra.rewrite import rewrite
 from nablac.ir.equation import Equation, Program
-from nablac.ir.functions import Access
+from nablac.ir.functions import Access, accesses
 from nablac.ir.tensor import Tensor
 
 LAW = "number out of the sum"
@@ -46,7 +46,7 @@ def scale(program: Program) -> Program:
         if body != equation.body:
             body, laws = rewrite(body, ALL)
             equation = equation.with_body(body, *laws)
-        number = _number(equation)
+        number = _number(equation) if equation.reduction else _cancelling(equation, program)
         if number == 1 or not equation.is_derived or equation.target in program.results:
             equations.append(equation)
             continue
@@ -65,6 +65,20 @@ def _number(equation: Equation) -> Expr:
     if equation.reduction is None or equation.reduction.kind != "sum":
         return Mul()
     return Mul(*(f for f in Mul.make_args(equation.body) if not f.has(Access) and not index_symbols(f)))
+
+
+def _cancelling(equation: Equation, program: Program) -> Expr:
+    """The number before an elementwise body that cancels one in each of its readers, or 1."""
+    number = equation.body.as_coeff_Mul()[0]
+    readers = program.readers.get(equation.target, ())
+    gone = all(_has_factor(reader, equation.target, number) for reader in readers)
+    return number if abs(number) != 1 and readers and gone else Mul()
+
+
+def _has_factor(reader: Equation, target: str, number: Expr) -> bool:
+    """Whether each term of a body that reads the target has the number's inverse before it."""
+    found = [t.as_coeff_Mul()[0] for t in Add.make_args(reader.body) if any(a.tensor == target for a in accesses(t))]
+    return bool(found) and all(abs(number * before) == 1 for before in found)
 
 
 def _fresh(name: str, taken: dict[str, Tensor]) -> str:

@@ -28,10 +28,12 @@ from nablac.algebra.match import Bindings, match
 from nablac.algebra.rename import index_symbols, normal_form
 from nablac.algebra.rewrite import rewrite
 from nablac.ir.equation import Equation, Origin, Program
-from nablac.ir.functions import Access
+from nablac.ir.functions import Access, IntAccess
 from nablac.ir.tensor import Tensor
 
 LAW = "shared"
+MOST_READINGS = 4
+"""A definition is read at so many places of one body."""
 
 
 def share(program: Program) -> Program:
@@ -40,19 +42,22 @@ def share(program: Program) -> Program:
 
 
 def _merge_equal(program: Program) -> Program:
-    """Equations of one meaning become the first of them."""
-    first: dict[object, str] = {}
+    """Equations of one meaning become the first of them, in whose place a result stands if one is among them."""
+    first: dict[object, int] = {}
     same: dict[str, str] = {}
-    equations = []
+    equations: list[Equation] = []
     for equation in program.equations:
         equation = _reading(equation, same)
-        key = normal_form(equation)
-        if key not in first:
-            first[key] = equation.target
+        place = first.setdefault(normal_form(equation), len(equations))
+        if place == len(equations):
+            equations.append(equation)
         elif equation.target not in program.results:
-            same[equation.target] = first[key]
-            continue
-        equations.append(equation)
+            same[equation.target] = equations[place].target
+        elif equations[place].target not in program.results:
+            same[equations[place].target] = equation.target
+            equations[place:] = [equation, *(_reading(e, same) for e in equations[place + 1 :])]
+        else:
+            equations.append(equation)
     if not same:
         return program
     return program.with_equations(equations, (t for t in program.tensors if t.name not in same))
@@ -77,24 +82,28 @@ def _read_known(program: Program) -> Program:
     equations = []
     for equation in program.equations:
         for definition in [d for name in equation.sources for d in known.get(name, ())]:
-            if set(definition.sources) <= set(equation.sources):
-                equation = _reading_from(equation, definition)
+            for _ in range(MOST_READINGS):
+                before = equation
+                if set(definition.sources) <= set(equation.sources):
+                    equation = _reading_from(equation, definition, program)
+                if equation is before:
+                    break
         if equation.reduction is None and equation.indices and equation.sources and weight(equation.body) > 0:
             known.setdefault(min(equation.sources), []).append(equation)
         equations.append(equation)
     return program.with_equations(equations)
 
 
-def _reading_from(equation: Equation, definition: Equation) -> Equation:
+def _reading_from(equation: Equation, definition: Equation, program: Program) -> Equation:
     for node in list(preorder_traversal(equation.body)):
-        for put in _readings(node, equation, definition):
+        for put in _readings(node, equation, definition, program):
             body, laws = rewrite(equation.body.xreplace({node: put}), TIDY)
             if weight(body) <= weight(equation.body):
                 return equation.with_body(body, LAW, *laws)
     return equation
 
 
-def _readings(node: Basic, equation: Equation, definition: Equation) -> Iterator[Expr]:
+def _readings(node: Basic, equation: Equation, definition: Equation, program: Program) -> Iterator[Expr]:
     """A node of the equation's body with the definition's body, or another power of its base, read in it."""
     if type(node) is not type(definition.body):
         return
@@ -105,17 +114,24 @@ def _readings(node: Basic, equation: Equation, definition: Equation) -> Iterator
             return
         node, pattern = node.base, pattern.base
     for bindings, rest in match(pattern, node, frozenset(definition.indices)):
-        if _fits(bindings, equation, definition) and (rest is None or ratio == 1):
+        if _fits(bindings, equation, definition, program) and (rest is None or ratio == 1):
             element = Access(definition.target, *(bindings[i] for i in definition.indices)) ** ratio
             yield element if rest is None else node.func(element, rest)
 
 
-def _fits(bindings: Bindings, equation: Equation, definition: Equation) -> bool:
-    """Every index of the definition is bound, and a plain index runs over the same range."""
-    return all(
-        i in bindings
-        and (not isinstance(bindings[i], Symbol) or equation.ranges.get(bindings[i]) == definition.ranges[i])
-        for i in definition.indices
+def _fits(bindings: Bindings, equation: Equation, definition: Equation, program: Program) -> bool:
+    """Every index of the definition is bound to a place in its range."""
+    return all(i in bindings and _is_inside(bindings[i], i, equation, definition, program) for i in definition.indices)
+
+
+def _is_inside(place: Expr, index: Symbol, equation: Equation, definition: Equation, program: Program) -> bool:
+    """A plain index runs over the same range; a sum such as j - 3 stands already in an axis as long as the range."""
+    if isinstance(place, Symbol):
+        return equation.ranges.get(place) == definition.ranges[index]
+    return isinstance(place, IntAccess) or any(
+        at == index and extent == definition.ranges[index]
+        for access in definition.reads
+        for at, extent in zip(access.indices, program.declared[access.tensor].shape, strict=True)
     )
 
 

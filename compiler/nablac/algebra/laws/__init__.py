@@ -29,7 +29,7 @@ STABLE: tuple[Law, ...] = (
     ),
     Law(
         "reflected bound",
-        "1 - min(u, 9999/10000) = max(1 - u, 1/10000)",
+        "1 - min(u, 1 - 1e-9) = max(1 - u, 1e-9)",
         (Add,),
         shapes.reflected_bound,
         opens=True,
@@ -83,7 +83,7 @@ STABLE: tuple[Law, ...] = (
     ),
     Law(
         "log1p of bound",
-        "log1p(-min(u, 9999/10000)) = log(max(1 - u, 1/10000))",
+        "log1p(-min(u, 1 - 1e-9)) = log(max(1 - u, 1e-9))",
         (log1p,),
         logarithms.log1p_of_bound,
         opens=True,
@@ -111,8 +111,20 @@ TIDY: tuple[Law, ...] = (
         (Where,),
         conditions.nested_conditions,
     ),
+    Law(
+        "known extremum",
+        "where(u <= 4, v*min(u, 4), w) = where(u <= 4, u*v, w)",
+        (Where,),
+        conditions.known_extremum,
+    ),
     Law("choice of", "where(u > 0, u, 0) = relu(u)", (Where,), shapes.where_is_known),
     Law("factor into choice", "u*where(v > 0, w, 0) = where(v > 0, u*w, 0)", (Mul,), shapes.merge_where),
+    Law(
+        "factor cancels in choice",
+        "u*w*where(v > 1, z/u, v) = w*where(v > 1, z, u*v)",
+        (Mul,),
+        conditions.factor_cancels_in_choice,
+    ),
     Law("number into choice", "2*where(u > v, w, 3*z) = where(u > v, 2*w, 6*z)", (Mul,), conditions.number_into_choice),
     Law(
         "sum of choices",
@@ -120,11 +132,25 @@ TIDY: tuple[Law, ...] = (
         (Add,),
         shapes.add_where,
     ),
+    Law("delta decides", "where(i == y, u, v)*delta(i, y) = u*delta(i, y)", (Mul,), shapes.delta_decides),
+    Law(
+        "like deltas",
+        "u*w*delta(i, y) + v*delta(i, y) + z = (u*w + v)*delta(i, y) + z",
+        (Add,),
+        shapes.like_deltas,
+    ),
+    Law(
+        "delta beside choice",
+        "u*delta(i, y) + where(i == y, v, w) = where(i == y, u + v, w)",
+        (Add,),
+        shapes.delta_beside_choice,
+    ),
     Law("absolute", "u*sign(u) = abs(u)", (Mul,), shapes.absolute_from_sign),
     Law("common denominator", "1/(1 + u) - u/(1 + u)**2 = 1/(1 + u)**2", (Add,), fractions.common_denominator),
     Law("sign into sum", "-z*(u - v - w) = z*(v + w - u)", (Mul,), shapes.sign_into_sum),
     Law("number out of sum", "w*(2*u - 2*v) = 2*w*(u - v)", (Mul,), shapes.number_out_of_sum),
     Law("common factor", "u*v + u*w = u*(v + w)", (Add,), shapes.common_factor),
+    Law("opposite factor", "u*(v - w) + z*(w - v) = (u - z)*(v - w)", (Add,), shapes.opposite_factor),
 )
 
 SHORT: tuple[Law, ...] = (
@@ -133,6 +159,12 @@ SHORT: tuple[Law, ...] = (
     ),
     Law("choice of factor", "where(u > 0, relu(u)*v, 0) = relu(u)*v", (Where,), conditions.choice_of_factor),
     Law("products out", "u*(1 - v) - v*(1 - u) = u - v", (Add,), fractions.products_out),
+    Law(
+        "number out of choice",
+        "w*where(u > v, z/3, 1/3)/7 = w*where(u > v, z, 1)/21",
+        (Mul,),
+        conditions.number_out_of_choice,
+    ),
     Law("clip", "where(abs(u) <= 2, u, 2*sign(u)) = max(min(u, 2), -2)", (Where,), conditions.clipped),
 )
 """Rows for the last round only: they shorten at the price of what the stable laws keep."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import sympy
 from sympy import Add, Expr, Mul, S, expand_mul
 from sympy.core.relational import GreaterThan, LessThan, Relational, StrictGreaterThan, StrictLessThan
@@ -34,7 +36,8 @@ def extremum_compared(node: Relational) -> Boolean | None:
 def like_terms(node: Relational) -> Boolean | None:
     """u - v >= v - u is u >= v: like terms on one side, a positive number before all of them away."""
     left, right = node.args
-    if not (isinstance(left, Add) or isinstance(right, Add)):
+    multiples = left.as_coeff_Mul()[1] == right.as_coeff_Mul()[1]
+    if not (isinstance(left, Add) or isinstance(right, Add) or multiples):
         return None
     apart = [t for side in (left, -right) for t in Add.make_args(expand_mul(side)) if t != 0]
     difference = Add(*apart)
@@ -45,6 +48,66 @@ def like_terms(node: Relational) -> Boolean | None:
     above = Add(*(t for t in terms if not t.could_extract_minus_sign()))
     new = node.func(above, above - difference)
     return new if weight(new) < weight(node) else None
+
+
+def known_extremum(node: Expr) -> Expr | None:
+    """where(u <= 4, min(u, 4), v) = where(u <= 4, u, v), whatever stands around the minimum."""
+    condition, a, b = node.args
+    known = frozenset(sympy.And.make_args(condition))
+    found = {e: _under(e, known) for e in a.atoms(maximum, minimum)}
+    decided = {e: value for e, value in found.items() if value != e}
+    return Where(condition, a.xreplace(decided), b) if decided else None
+
+
+def _under(node: Expr, known: frozenset[Boolean]) -> Expr:
+    """The argument that an extremum is where the comparisons hold, its first argument decided first."""
+    if not isinstance(node, maximum | minimum):
+        return node
+    first, second = (_under(argument, known) for argument in node.args)
+    orders = AT_LEAST if isinstance(node, maximum) else AT_MOST
+    if any(order(first, second) in known for order in orders):
+        return first
+    return second if any(order(second, first) in known for order in orders) else node.func(first, second)
+
+
+def factor_cancels_in_choice(node: Expr) -> Expr | None:
+    """u*where(c, v/u, w) = where(c, v, u*w), where that costs less."""
+    for choice in node.args:
+        if isinstance(choice, Where):
+            condition, a, b = choice.args
+            below = {p.base for branch in (a, b) for p in Mul.make_args(branch) if p.is_Pow and p.exp.is_negative}
+            for factor in node.args:
+                if factor in below or -factor in below:
+                    new = node / factor / choice * Where(condition, factor * a, factor * b)
+                    if weight(new) < weight(node):
+                        return new
+    return None
+
+
+def number_out_of_choice(node: Expr) -> Expr | None:
+    """w*where(u > v, z/3, 1/3) = w/3*where(u > v, z, 1), where that costs less."""
+    for choice in node.args:
+        if isinstance(choice, Where):
+            numbers = {abs(branch.as_coeff_Mul()[0]) for branch in _branches(choice)} - {0}
+            if len(numbers) == 1 and numbers != {1}:
+                (number,) = numbers
+                new = node / choice * number * _divided(choice, number)
+                return new if weight(new) < weight(node) else None
+    return None
+
+
+def _branches(choice: Expr) -> Iterator[Expr]:
+    for branch in choice.args[1:]:
+        if isinstance(branch, Where):
+            yield from _branches(branch)
+        else:
+            yield branch
+
+
+def _divided(choice: Expr, number: Expr) -> Expr:
+    if isinstance(choice, Where):
+        return Where(choice.args[0], *(_divided(branch, number) for branch in choice.args[1:]))
+    return choice / number
 
 
 def nested_conditions(node: Expr) -> Expr | None:

@@ -8,7 +8,7 @@ from sympy import Add, Expr, Mul, S, asinh, atanh, cosh, exp, log, tanh
 
 from nablac.algebra.laws.looking import bare_sum, exponent, exponentials, positive_exponentials
 from nablac.algebra.laws.shapes import from_one
-from nablac.ir.functions import Where, expm1, log1mexp, log1p, logcosh, minimum, sigmoid, softplus
+from nablac.ir.functions import Where, expm1, log1mexp, log1p, logcosh, sigmoid, softplus
 
 
 def log_of_product(node: Expr) -> Expr | None:
@@ -110,8 +110,7 @@ def inverse_hyperbolic(node: Expr) -> Expr | None:
 
 
 def log1p_of_bound(node: Expr) -> Expr | None:
-    bounded = -node.args[0]
-    found = from_one(bounded) if isinstance(bounded, minimum) else None
+    found = from_one(-node.args[0])
     return None if found is None else log(found)
 
 
