@@ -19,6 +19,7 @@ from nablac.passes.canonicalise import canonicalise, is_trivial, without_dead
 from nablac.passes.contract import contract
 from nablac.passes.differentiate import Differentiated, reverse
 from nablac.passes.inline import inline
+from nablac.passes.logsum import logsum
 from nablac.passes.resolve import resolve
 from nablac.passes.scale import scale
 from nablac.passes.select import select
@@ -29,7 +30,7 @@ from nablac.passes.stabilise import stabilise
 
 Pass = Callable[[Program], Program]
 
-BEFORE: tuple[Pass, ...] = (canonicalise, select, stabilise, canonicalise)
+BEFORE: tuple[Pass, ...] = (canonicalise, select, stabilise, logsum, canonicalise)
 """Before differentiation: only what keeps the mathematics plain."""
 
 AFTER: tuple[Pass, ...] = (

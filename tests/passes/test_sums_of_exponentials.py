@@ -30,6 +30,9 @@ CASES = {
     "masked, likelihood": [*MASKED, "loss = -sum[i](log(r[i,2]))"],
     "masked, in one": ["loss = sum[i](log(sum[k](where(k != 1, exp(z[i,k]), 0))) - z[i,0])"],
     "masked, the other way": ["loss = sum[i](log(sum[k](where(k == 1, 0, exp(z[i,k])))) - z[i,0])"],
+    "beside one": ["loss = sum[i](log(1 + sum[k](exp(z[i,k]))))"],
+    "beside one, in steps": [NAMED[0], "s[i] = 2 + 3*sum[k](e[i,k])", "loss = mean[i](v[i,0]*log(s[i])**2)"],
+    "beside one, masked": ["loss = sum[i](log(1 + sum[k](where(v[i,k] > 1, exp(-z[i,k]), 0))))"],
     "all others": ["s[i,j] = sum[k](v[i,k]*z[j,k])", "loss = sum[i](log(sum[j](where(j != i, exp(s[i,j]), 0))))"],
 }
 BASE = np.array([[1, 2, -1], [-2, 1.5, 0.3]])

@@ -45,6 +45,14 @@ def shift(program: Program) -> Program:
     return _Shifting(program).run()
 
 
+def is_sum_of_exponentials(equation: Equation, program: Program) -> bool:
+    """Whether it is a sum of exponentials that depend on what it runs over, each times a positive number at most."""
+    if equation.reduction is None or equation.reduction.kind != "sum":
+        return False
+    split = _split(replace(equation, body=_written_out(equation, program)))
+    return split is not None and bool(split.rest.is_positive)
+
+
 class _Shifting:
     """The state of the pass: what is read as its definition, the maxima by their meaning, the equations so far."""
 
