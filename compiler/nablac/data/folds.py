@@ -88,6 +88,8 @@ def cross_validate(
         raise DataError("an input is missing", found=", ".join(data) or "none", expected=", ".join(missing))
     data = module._mapped(data) if hasattr(module, "_mapped") else data
     labels = [data[name] for name in batched if name in module.LABELS and np.ndim(data[name]) == 1]
+    if out is not None:
+        _keep_runs(Path(out), k)
     found = []
     for number, (train, held) in enumerate(folds(len(data[batched[0]]), k, seed, *labels[-1:]), 1):
         run = module.fit(
@@ -97,7 +99,7 @@ def cross_validate(
             out=Path(out, f"fold_{number}") if out else None,
             **settings,
         )
-        best = min(run.history, key=lambda row: row["val_loss"]) if settings.get("patience") else run.history[-1]
+        best = min(run.history, key=module._score) if settings.get("patience") else run.history[-1]
         found.append({name: value for name, value in best.items() if name.startswith(("train_", "val_"))})
         if told:
             told(number, found[-1])
@@ -105,6 +107,16 @@ def cross_validate(
     if out:
         result.save(Path(out, "folds.csv"))
     return result
+
+
+def _keep_runs(out: Path, k: int) -> None:
+    """Refuse a folder in which there is something already that would be written."""
+    names = [f"fold_{number}" for number in range(1, k + 1)]
+    held = [name for name in names if (out / name).is_file() or any((out / name).glob("*"))]
+    held += ["folds.csv"] * (out / "folds.csv").exists()
+    if held:
+        remedy = "another out (--out)"
+        raise DataError(f"{out} holds the runs of folds", found=", ".join(held), expected="a new folder", remedy=remedy)
 
 
 def _rows(module: ModuleType, array: Any, rows: np.ndarray) -> Any:

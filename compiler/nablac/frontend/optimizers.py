@@ -63,8 +63,9 @@ def make_optimizer(
     updates = tuple((t.name, f"{t.name}_next") for t in tensors if t.role in _KEPT and t.name not in idle)
     results = tuple(new for _, new in updates)
     program = Program(rule.name, tuple(every), tuple(e for e in equations if not _of(e.target, idle)), results, dtype)
-    rate = exact(values["lr"])
-    return Optimizer(rule.name, program, updates, rate, schedule or constant_schedule(), asked.get("ema"), rule.search)
+    rate, schedule = exact(values["lr"]), schedule or constant_schedule()
+    upward = bool(values.get("maximize"))
+    return Optimizer(rule.name, program, updates, rate, schedule, asked.get("ema"), rule.search, upward)
 
 
 _KEPT = (Role.PARAM, Role.STATE)
