@@ -22,6 +22,11 @@ def folds(rows: int, k: int, seed: int = 0, labels: Any = None) -> list[tuple[np
     >>> [held.tolist() for _, held in folds(5, 2, labels=[0, 0, 0, 1, 1])]
     [[1, 2, 3], [0, 4]]
     """
+    for name, value in (("k", k), ("seed", seed)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise DataError(f"{name} is no whole number", found=f"{value!r:.60}", expected="a number such as 5")
+    if seed < 0:
+        raise DataError("seed is out of range", found=f"{seed}", expected="at least 0")
     if not 2 <= k <= rows:
         raise DataError("these rows make no folds", found=f"{k} folds of {rows} rows", expected=f"2 to {rows} folds")
     order = np.random.Generator(np.random.Philox(key=np.array([seed, 2**35], np.uint64))).permutation(rows)
@@ -88,10 +93,11 @@ def cross_validate(
         raise DataError("an input is missing", found=", ".join(data) or "none", expected=", ".join(missing))
     data = module._mapped(data) if hasattr(module, "_mapped") else data
     labels = [data[name] for name in batched if name in module.LABELS and np.ndim(data[name]) == 1]
+    parts = folds(len(data[batched[0]]), k, seed, *labels[-1:])
     if out is not None:
         _keep_runs(Path(out), k)
     found = []
-    for number, (train, held) in enumerate(folds(len(data[batched[0]]), k, seed, *labels[-1:]), 1):
+    for number, (train, held) in enumerate(parts, 1):
         run = module.fit(
             **{name: _rows(module, array, train) if name in batched else array for name, array in data.items()},
             validation=tuple(_rows(module, data[name], held) for name in batched),
