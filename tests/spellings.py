@@ -42,6 +42,9 @@ SPELLINGS: dict[str, str] = {
     "atanh by log": "where(abs(x) < 1, log((1 + x)/(1 - x)), 0)",
     "log odds": "log(1/(1 + exp(-x))) - log(1 - 1/(1 + exp(-x)))",
     "one less cosine": "1 - cos(x)",
+    "softplus in powers of two": "log(1 + 2**x)",
+    "two-way softmax of opposites": "exp(x)/(exp(x) + exp(-x))",
+    "two-way softmax of powers": "2**x/(2**x + 3**x)",
     "sigmoid less its mirror": "1/(1 + exp(-x)) - 1/(1 + exp(x))",
 }
 
@@ -63,6 +66,8 @@ ROUNDED = frozenset(
         "mish",
         "two-way softmax with a number",
         "two-way softmax with weights",
+        "two-way softmax of opposites",
+        "two-way softmax of powers",
         "three-way softmax",
         "log-sum-exp with cosh",
         "coth",

@@ -64,7 +64,7 @@ MADE = [
     ("m = mean[i,k](x[i,k])", ["m = sum[i, k](x[i, k]/(5*n))"]),
     ("m = -mean[k](b[k])", ["m.mean = sum[k](b[k]/4)", "m = -m.mean"]),
     ("m = max[i,k](x[i,k])", ["m.max[i] = max[k](x[i, k])", "m = max[i](m.max[i])"]),
-    ("q[i,k] = max(x[i,k], 0, beta)", ["q[i, k] = max(max(x[i, k], 0), beta)"]),
+    ("q[i,k] = max(x[i,k], 0, beta)", ["q[i, k] = max(relu(x[i, k]), beta)"]),
     ("q[i] = clamp(x[i,0], -1, 1)", ["q[i] = min(max(x[i, 0], -1), 1)"]),
     ("q[i] = x[i, y[i]]", ["q[i] = x[i, y[i]]"]),
     ("q[i] = linear_1.W[0, y[i]]", ["q[i] = linear_1.W[0, y[i]]"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import mpmath
 import numpy as np
 import pytest
@@ -17,9 +19,10 @@ from tests.spellings import POINTS, ROUNDED, SPELLINGS, is_close
 
 
 def program_of(text: str) -> Program:
-    x = parse_declaration("x", "real", Role.PARAM)
-    parsed = parse_equations([f"loss = {text}"], {"x": x})
-    return Program("spelling", (x, *parsed.tensors), parsed.equations, ("loss",), "float64")
+    read = [name for name in ("x", "b") if name in re.findall(r"\w+", text)]
+    given = {name: parse_declaration(name, "real", Role.PARAM) for name in read}
+    parsed = parse_equations([f"loss = {text}"], given)
+    return Program("spelling", (*given.values(), *parsed.tensors), parsed.equations, ("loss",), "float64")
 
 
 def exact(program: Program, point: float) -> tuple[float, float]:
@@ -61,6 +64,28 @@ def test_derivatives_through_saved_outputs_are_found() -> None:
         ("relu(x)", "where(loss > 0, 1, 0)"),
         ("1/(1 + exp(-3*x))", "3*loss*(1 - loss)"),
     ):
-        records, derived = gradient_program(program_of(text), "loss", ["x"])
-        names = derived.names
-        assert print_expression(records[-1].program.defined[names["x"]].body) == expected
+        assert slope_of(text) == expected
+
+
+@pytest.mark.parametrize("rest", ["100", "b", "x"])
+def test_what_is_added_to_an_exponential_is_not_taken_off_its_value_again(rest: str) -> None:
+    """exp(x) + 100 keeps of exp(-10) what is left after rounding: its slope is no difference."""
+    assert "loss" not in slope_of(f"exp(x) + {rest}")
+    assert "loss" not in slope_of(f"1/(1 + exp(-x)) + {rest}")
+
+
+def slope_of(text: str) -> str:
+    records, derived = gradient_program(program_of(text), "loss", ["x"])
+    return print_expression(records[-1].program.defined[derived.names["x"]].body)
+
+
+KINKS = [("max(x, 0)", 0, 1), ("max(0, x)", 0, 1), ("min(x, 1)", 1, 1),
+         ("clamp(x, 0, 1)", 1, 1), ("clamp(x, -1, 1)", 1, 1)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "at_zero", "at_one"), KINKS)
+def test_the_slope_at_a_kink_is_the_one_that_is_told(text: str, at_zero: float, at_one: float) -> None:
+    plain = program_of(text)
+    records, derived = gradient_program(plain, "loss", ["x"])
+    for point, slope in ((0.0, at_zero), (1.0, at_one), (-0.5, interpret(plain, {"x": -0.5})["loss"] == -0.5)):
+        assert interpret(records[-1].program, {"x": point})[derived.names["x"]].item() == slope

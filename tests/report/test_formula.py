@@ -118,7 +118,7 @@ BODIES = {
     "0.1*x[i] + 1e-8": "0.1·x[i] + 10⁻⁸",
     "pi*x[i]": "π·x[i]",
     "floor(x[i])": "⌊x[i]⌋",
-    "max(x[i], 0, s)": "max(max(x[i], 0), s)",
+    "max(x[i], 0, s)": "max(relu(x[i]), s)",
     "z[i, c[i]]*delta(i, c[i])": "z[i,c[i]]·[i = c[i]]",
 }
 

@@ -160,18 +160,24 @@ def _by_inversion(body: Expr, derivative: Expr, output: Access) -> Expr | None:
         return None
     inverse = -equation.coeff(e, 0) / equation.coeff(e, 1)
     found = cancel(together(slope.subs(e, inverse)))
-    if found.has(e) or accesses(found) or not _is_well_conditioned(inverse, a, whole.subs(e, 1)):
+    if found.has(e) or _condition(inverse, a, whole.subs(e, 1)) > (2 if _is_bounded(slope, e) else 1):
         return None
     return _factored(found, a).xreplace({a: output})
 
 
-def _is_well_conditioned(inverse: Expr, a: Symbol, value: Expr) -> bool:
-    """Whether the exponential can be had back from the rounded value: |a phi'(a)/phi(a)|, at e = 1, is small.
+def _condition(inverse: Expr, a: Symbol, value: Expr) -> Expr:
+    """|a phi'(a)/phi(a)| at e = 1: by how much more the exponential had back is rounded than the value.
 
-    It is 0 of exp(z) - 1, 2 of sigmoid(z), and 99 of exp(z) - 100, whose value has lost what a + 100 would need.
+    It is 0 of exp(z) - 1 and 2 of sigmoid(z); of exp(z) + m it is |1 + m|, whose value may have lost all of exp(z).
     """
-    ratio = cancel(together(a * inverse.diff(a) / inverse)).subs(a, value)
-    return bool(abs(sympy.simplify(ratio)) <= 2) if not accesses(ratio) else False
+    ratio = sympy.simplify(cancel(together(a * inverse.diff(a) / inverse)).subs(a, value))
+    return abs(ratio) if ratio.is_number else S.Infinity
+
+
+def _is_bounded(slope: Expr, e: Symbol) -> bool:
+    """Whether the slope stays finite for every exponential, as that of sigmoid does: its error then does too."""
+    above, below = (sympy.degree(part, e) for part in fraction(cancel(together(slope))))
+    return bool(above <= below)
 
 
 def _in_exponentials(expression: Expr) -> Expr:

@@ -143,6 +143,8 @@ class CallReader(ScalarReader):
                 expected="clamp(value, low, high)",
                 where=self._place(node, scope.line),
             )
+        if low.is_zero:  # max(value, 0) is relu(value), whose slope at 0 is 0
+            return Where(value < 0, low, minimum(value, high))
         return minimum(maximum(value, low), high)
 
     def _extremum(self, node: ast.Call, scope: Scope) -> Expr:

@@ -213,7 +213,7 @@ class absolute(Defined):  # noqa: N801
 
 
 class maximum(Defined):  # noqa: N801
-    """The larger of two, the first at a tie, which then takes the gradient."""
+    """The larger of two, the first at a tie, which then takes the gradient; of u and 0 it is relu(u)."""
 
     @classmethod
     def definition(cls, a: Expr, b: Expr) -> Expr:
@@ -221,6 +221,8 @@ class maximum(Defined):  # noqa: N801
 
     @classmethod
     def eval(cls, a: Expr, b: Expr) -> Expr | None:
+        if a.is_zero or b.is_zero:
+            return relu(b if a.is_zero else a)
         if a == b or (a - b).is_nonnegative:
             return a
         return b if (a - b).is_negative else None
@@ -258,7 +260,7 @@ KINKS: dict[str, str] = {
     "sign": "sign' = 0 everywhere",
     "floor": "floor' = 0 everywhere",
     "uniform": "a random number has the derivative 0",
-    "max(a, b)": "the first argument takes the gradient at a tie",
+    "max(a, b)": "the first argument takes the gradient at a tie; max(a, 0) is relu(a)",
     "min(a, b)": "the first argument takes the gradient at a tie",
     "max[k], min[k]": "the first maximum (minimum) takes the gradient",
     "clamp": "the gradient passes inside the closed interval",

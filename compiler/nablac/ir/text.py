@@ -151,6 +151,9 @@ class _TextPrinter(StrPrinter):
     def _print_Exp1(self, node: Any) -> str:
         return "exp(1)"
 
+    def _print_Integer(self, node: Integer) -> str:
+        return decimal(node) or str(node.p)
+
     def _print_Rational(self, node: Rational) -> str:
         above, below = over_and_under(node)
         return "/".join(decimal(part) or str(part) for part in ((above,) if below == 1 else (above, below)))
@@ -170,16 +173,16 @@ def _reading_order(term: Expr) -> tuple[bool, bool, int, Any]:
 
 
 def decimal(number: Expr) -> str | None:
-    """A number as a decimal, where that is exact and how one would write it: 0.9, 1e-08, but 1/2, 2/3 and 1/1024.
+    """A number as a decimal, where that is exact and how one would write it: 0.9, 1e-08, 1e+30, but 7, 1/2 and 1/1024.
 
-    >>> [decimal(Rational(text)) for text in ("0.9", "1/1024", "1/3", "0.3535533905932738")]
-    ['0.9', None, None, '0.3535533905932738']
+    >>> [decimal(Rational(text)) for text in ("0.9", "1/1024", "1/3", "0.3535533905932738", "1e30", "7")]
+    ['0.9', None, None, '0.3535533905932738', '1e+30', None]
     """
-    if not number.is_Rational or number.is_Integer or number.q < 10:
+    if not number.is_Rational or (not 10**16 <= abs(number) < 10**300 if number.is_Integer else number.q < 10):
         return None
     text = repr(float(number))
     if Rational(text) != number:
-        text = _longer_decimal(number)
+        text = _longer_decimal(number) if not number.is_Integer else str(number)
     return text if len(text) <= max(8, len(f"{number.p}{number.q}")) and Rational(text) == number else None
 
 

@@ -20,18 +20,20 @@ Leaves to others: sums that are only added and multiplied; the exponents of thos
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from sympy import Add, Expr, Mul, Pow, Symbol, exp, log
+from sympy import Add, Expr, Integer, Mul, Not, Pow, S, Symbol, exp, log
 
 from nablac.algebra.laws import ALL
 from nablac.algebra.rename import index_symbols, inlined, normal_form
 from nablac.algebra.rewrite import rewrite
 from nablac.ir.equation import Equation, Program, Reduction
-from nablac.ir.functions import Access, accesses
+from nablac.ir.functions import Access, Where, accesses
 from nablac.ir.tensor import Tensor
 
 LAW = "log-sum-exp shift"
+LOWEST = Integer(-(10**30))
+"""In place of an exponent that does not count: below all others, and finite, so that the difference of two is."""
 
 
 def shift(program: Program) -> Program:
@@ -72,7 +74,7 @@ class _Shifting:
             if equation.target in self.divisors and equation.reduction and equation.reduction.kind == "sum":
                 split = _split(replace(equation, body=_written_out(equation, self.program)))
                 if split is not None:
-                    wanted.add(normal_form(_maximum(equation, split[0], "")))
+                    wanted.add(normal_form(_maximum(equation, split.exponent, "")))
         return wanted
 
     def take(self, equation: Equation) -> None:
@@ -96,8 +98,8 @@ class _Shifting:
         changed = equation.with_body(new, LAW, *laws) if new != equation.body else equation
         if changed.reduction is not None and changed.reduction.kind == "sum":
             split = _split(changed)
-            if split is not None and normal_form(_maximum(changed, split[0], "")) in self.wanted:
-                self._shifted(changed, *split)
+            if split is not None and normal_form(_maximum(changed, split.exponent, "")) in self.wanted:
+                self._shifted(changed, split)
                 return
             if split is None and self._is_unbalanced(new):
                 outside = [factor for factor in Mul.make_args(new) if isinstance(factor, exp)]
@@ -114,14 +116,14 @@ class _Shifting:
         """The body written out, where that makes it a wanted sum of exponentials."""
         body = _written_out(equation, self.program, self.balanced.union(self.read_as))
         split = _split(replace(equation, body=body))
-        if split is not None and normal_form(_maximum(equation, split[0], "")) in self.wanted:
+        if split is not None and normal_form(_maximum(equation, split.exponent, "")) in self.wanted:
             return body
         return equation.body
 
-    def _shifted(self, equation: Equation, exponent: Expr, outside: Expr, rest: Expr) -> None:
-        """m = max(exponent); s' = sum(exp(exponent - m)*rest); s = exp(m + outside)*s'."""
-        largest = self._maximum_of(equation, exponent)
-        self._outside(equation, exp(largest + outside), exp(exponent - largest) * rest)
+    def _shifted(self, equation: Equation, split: _Split) -> None:
+        """m = max(inside); s' = sum(exp(inside - m)*rest); s = exp(m + outside)*s'."""
+        largest = self._maximum_of(equation, split.exponent)
+        self._outside(equation, exp(largest + split.outside), split.scaled(largest))
 
     def _outside(self, equation: Equation, outside: Expr, inside: Expr) -> None:
         """s' = sum(inside); s = outside*s', which its readers read written out."""
@@ -168,38 +170,69 @@ class _Shifting:
         return fresh
 
     def _is_unbalanced(self, body: Expr) -> bool:
-        """Whether a factor exp(w) is left in which a maximum does not stand against an exponent of its sum."""
-        largest = set(self.maxima.values())
-        if isinstance(body, Add):
-            return any(self._is_unbalanced(term) for term in body.args)
-        for factor in Mul.make_args(body):
-            if isinstance(factor, exp):
-                parts = {a: factor.args[0].coeff(a) for a in accesses(factor.args[0]) if a.tensor in largest}
-                if parts and not (set(parts.values()) == {-1} and factor.args[0] + Add(*parts) != 0):
-                    return True
+        """Whether some product has a factor exp(w) in which a maximum does not stand against an exponent of its sum."""
+        if isinstance(body, exp):
+            largest = set(self.maxima.values())
+            exponent = body.args[0]
+            parts = {a: exponent.coeff(a) for a in accesses(exponent) if a.tensor in largest}
+            return bool(parts) and not (set(parts.values()) == {-1} and exponent + Add(*parts) != 0)
+        if isinstance(body, Add | Mul | Where):
+            return any(self._is_unbalanced(part) for part in body.args if isinstance(part, Expr))
         return False
 
 
-def _split(equation: Equation) -> tuple[Expr, Expr, Expr] | None:
-    """A sum's body exp(w)*rest as (the terms of w that the sum runs over, the others, rest)."""
-    for factor in Mul.make_args(equation.body):
+@dataclass(frozen=True)
+class _Split:
+    """A sum's body exp(inside + outside)*rest, where the condition holds, else 0; the sum runs over what is inside."""
+
+    inside: Expr
+    outside: Expr
+    rest: Expr
+    condition: Expr = S.true
+
+    @property
+    def exponent(self) -> Expr:
+        """What the largest is taken of."""
+        return Where(self.condition, self.inside, LOWEST)
+
+    def scaled(self, largest: Expr) -> Expr:
+        """The body divided by exp(largest + outside)."""
+        return Where(self.condition, exp(self.inside - largest) * self.rest, S.Zero)
+
+
+def _split(equation: Equation) -> _Split | None:
+    """How a sum of exponentials is shifted, if it is one."""
+    condition, body = _masked(equation.body)
+    for factor in Mul.make_args(body):
         if isinstance(factor, exp):
             terms = Add.make_args(factor.args[0])
             over = set(equation.bound)
             inside = Add(*(t for t in terms if index_symbols(t) & over))
             if inside != 0:
-                return inside, factor.args[0] - inside, _without(equation.body, factor)
+                return _Split(inside, factor.args[0] - inside, _without(body, factor), condition)
     return None
 
 
+def _masked(body: Expr) -> tuple[Expr, Expr]:
+    """The condition under which a body is other than 0, and what it is then."""
+    if isinstance(body, Where):
+        condition, yes, no = body.args
+        if no == 0:
+            return condition, yes
+        if yes == 0 and not isinstance(opposite := Not(condition), Not):
+            return opposite, no
+    return S.true, body
+
+
 def _distributed(body: Expr) -> Expr:
-    """A product with its exponentials multiplied into the first sum among its factors."""
+    """A product with its exponentials multiplied into the first sum among its factors, or into its choices."""
     factors = Mul.make_args(body)
-    total = next((factor for factor in factors if isinstance(factor, Add)), None)
+    total = next((factor for factor in factors if isinstance(factor, Add | Where)), None)
     outside = [factor for factor in factors if isinstance(factor, exp)]
     if total is None or not outside:
         return body
-    return Mul(_without(body, total, *outside), Add(*(Mul(term, *outside) for term in total.args)))
+    parts = (Mul(part, *outside) if isinstance(part, Expr) else part for part in total.args)
+    return Mul(_without(body, total, *outside), total.func(*parts))
 
 
 def _without(body: Expr, *gone: Expr) -> Expr:
@@ -255,5 +288,5 @@ def _is_exponential(definition: Equation | None) -> bool:
     return (
         definition is not None
         and definition.reduction is None
-        and any(isinstance(f, exp) for f in Mul.make_args(definition.body))
+        and any(isinstance(f, exp) for f in Mul.make_args(_masked(definition.body)[1]))
     )

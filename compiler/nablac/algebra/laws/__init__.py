@@ -11,7 +11,7 @@ from sympy import Add, Mul, Pow, log
 
 from nablac.algebra.laws import conditions, exponentials, fractions, logarithms, shapes
 from nablac.algebra.rewrite import Law
-from nablac.ir.functions import Where, log1p, maximum
+from nablac.ir.functions import Where, log1p
 
 STABLE: tuple[Law, ...] = (
     Law("own kinks", "sqrt(u**2) = abs(u)", (sympy.Abs, sympy.sign), shapes.own_kinks),
@@ -40,6 +40,7 @@ STABLE: tuple[Law, ...] = (
     Law("power of sigmoid", "sqrt(sigmoid(u)) = exp(-softplus(-u)/2)", (Pow,), exponentials.power_of_sigmoid),
     Law("one exponential", "exp(u)*exp(v) = exp(u + v)", (Mul,), exponentials.one_exponential, opens=True),
     Law("exponential into sigmoid", "exp(u)*sigmoid(-u) = sigmoid(u)", (Mul,), exponentials.fold_exp_sigmoid),
+    Law("sigmoid from cosh", "exp(u)/cosh(u) = 2*sigmoid(2*u)", (Mul,), exponentials.exp_over_cosh, opens=True),
     Law("tanh", "sinh(u)/cosh(u) = tanh(u)", (Mul,), exponentials.tanh_from_product, opens=True),
     Law("exprel", "expm1(u)/u = exprel(u)", (Mul,), exponentials.fold_exprel, opens=True),
     Law("log of sum", "log(exp(u) + exp(v)) = u + softplus(v - u)", (log,), logarithms.log_of_sum, opens=True),
@@ -70,7 +71,6 @@ STABLE: tuple[Law, ...] = (
 )
 
 TIDY: tuple[Law, ...] = (
-    Law("relu", "max(u, 0) = relu(u)", (maximum,), shapes.relu_from_max),
     Law(
         "extremum compared",
         "where(max(u, 3) <= 4, v, w) = where(u <= 4, v, w)",

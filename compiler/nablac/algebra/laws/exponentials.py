@@ -6,7 +6,7 @@ import sympy
 from sympy import Add, Expr, Mul, Pow, S, cos, cosh, exp, log, sin, sinh, tanh
 
 from nablac.algebra.laws.logarithms import log_of_terms
-from nablac.algebra.laws.looking import exponentials, positive_exponentials, powers_of, product_of
+from nablac.algebra.laws.looking import exponent, exponentials, positive_exponentials, powers_of, product_of
 from nablac.ir.functions import absolute, expm1, exprel, relu, sigmoid, softplus
 
 
@@ -157,10 +157,23 @@ def power_of_sigmoid(node: Expr) -> Expr | None:
 
 
 def one_exponential(node: Expr) -> Expr | None:
-    exponents = [a.args[0] for a in node.args if isinstance(a, exp)]
-    if len(exponents) < 2:
+    found = {a: u for a in node.args if (u := exponent(a)) is not None}
+    if len(found) < 2 or not any(isinstance(a, exp) for a in found):
         return None
-    return Mul(*(a for a in node.args if not isinstance(a, exp))) * exp(Add(*exponents))
+    return Mul(*(a for a in node.args if a not in found)) * exp(Add(*found.values()))
+
+
+def exp_over_cosh(node: Expr) -> Expr | None:
+    powers = powers_of(node)
+    u = powers.get(S.Exp1)
+    for base, power in powers.items():
+        if u is not None and isinstance(base, cosh) and power.is_Integer and power.is_negative:
+            for v in (base.args[0], -base.args[0]):
+                times = next((k for k in range(1, 1 - int(power)) if u == k * v), 0)
+                if times:
+                    rest = product_of(powers | {S.Exp1: S.Zero, base: power + times})
+                    return rest * (2 * sigmoid(2 * v)) ** times
+    return None
 
 
 def fold_exp_sigmoid(node: Expr) -> Expr | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sympy import Add, Expr, Mul, S, asinh, atanh, cosh, log, tanh
+from sympy import Add, Expr, Mul, S, asinh, atanh, cosh, exp, log, tanh
 
 from nablac.algebra.laws.looking import bare_sum, exponent, exponentials, positive_exponentials
 from nablac.ir.functions import Where, expm1, log1mexp, log1p, logcosh, sigmoid, softplus
@@ -79,11 +79,19 @@ def log_of_twice_sigmoid(node: Expr) -> Expr | None:
 
 
 def log_of_choice(node: Expr) -> Expr | None:
-    """Branch by branch, where the laws can see what each is; the logarithm of a number below 0 is left to the data."""
+    """Branch by branch, where the laws can see what each is; the logarithm of a number below 0 is left to the data.
+
+    Of a masked exponential, log(where(c, exp(u)*v, 0)), that of exp(u)*v is seen; where c fails, it is log(0).
+    """
     choice = node.args[0]
-    if not isinstance(choice, Where) or any(b.is_number and not b.is_positive for b in choice.args[1:]):
+    if not isinstance(choice, Where):
         return None
-    return Where(choice.args[0], *map(log, choice.args[1:]))
+    condition, *branches = choice.args
+    masked = 0 in branches and any(isinstance(factor, exp) for b in branches for factor in Mul.make_args(b))
+    if not masked and any(b.is_number and not b.is_positive for b in branches):
+        return None
+    nothing = log(Where(condition, *(0 if b == 0 else 1 for b in branches)))
+    return Where(condition, *(nothing if b == 0 else log(b) for b in branches))
 
 
 def inverse_hyperbolic(node: Expr) -> Expr | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sympy import Add, Expr, Mul, Pow, S, cosh, exp
+from sympy import Add, Expr, Mul, Pow, S, cosh, exp, log
 
 
 def powers_of(node: Expr) -> dict[Expr, Expr]:
@@ -21,8 +21,12 @@ def product_of(powers: dict[Expr, Expr]) -> Expr:
 
 
 def exponent(node: Expr) -> Expr | None:
-    """u where the node is exp(u), else None."""
-    return node.args[0] if isinstance(node, exp) else None
+    """u where the node is exp(u), or 2**v with u = v*log(2), else None."""
+    if isinstance(node, exp):
+        return node.args[0]
+    if isinstance(node, Pow) and node.base.is_Rational and node.base.is_positive and not node.exp.is_number:
+        return node.exp * log(node.base)
+    return None
 
 
 def exponentials(terms: Iterable[Expr]) -> list[tuple[Expr, Expr, Expr]]:
@@ -50,10 +54,10 @@ def positive_exponentials(node: Expr) -> list[tuple[Expr, Expr]] | None:
             return None
         if term.is_number:
             found.append((c, S.Zero))
-        elif isinstance(rest, exp):
-            found.append((c, rest.args[0]))
         elif isinstance(rest, cosh):
             found += [(c / 2, rest.args[0]), (c / 2, -rest.args[0])]
+        elif (u := exponent(rest)) is not None:
+            found.append((c, u))
         else:
             return None
     return found

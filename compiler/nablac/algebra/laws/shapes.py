@@ -9,13 +9,6 @@ from nablac.algebra.laws.looking import powers_of
 from nablac.ir.functions import Where, absolute, relu, sign
 
 
-def relu_from_max(node: Expr) -> Expr | None:
-    a, b = node.args
-    if b == 0:
-        return relu(a)
-    return relu(b) if a == 0 else None
-
-
 def own_kinks(node: Expr) -> Expr | None:
     return absolute(node.args[0]) if isinstance(node, sympy.Abs) else sign(node.args[0])
 
@@ -31,17 +24,12 @@ def absolute_from_sign(node: Expr) -> Expr | None:
 
 
 def merge_where(node: Expr) -> Expr | None:
-    """r*where(c, u, 0) with r free of conditions goes inside, where 0*inf cannot arise."""
-    choices = [
-        a for a in node.args if isinstance(a, Where) and (a.args[1].is_number or a.args[2] == 0) and a.args[2].is_number
-    ]
-    if not choices:
+    """r*where(c, u, 0) and r*where(c, 0, u) go inside, where 0*inf cannot arise."""
+    first = next((a for a in node.args if isinstance(a, Where) and 0 in a.args[1:]), None)
+    if first is None:
         return None
-    first = choices[0]
     rest = Mul(*(a for a in node.args if a is not first))
-    if first.args[2] == 0 or first.args[1] == 0:
-        return Where(first.args[0], rest * first.args[1], rest * first.args[2])
-    return None
+    return Where(first.args[0], rest * first.args[1], rest * first.args[2])
 
 
 def same_condition(node: Expr) -> Expr | None:
