@@ -62,7 +62,7 @@ def test_a_map_of_another_kind_is_told_by_its_kind_and_not_by_its_numbers(m: Mod
         m.fit(**made, epochs=1, progress=False)
     assert str(error.value) == (
         "the input 'y' has the wrong dtype\n"
-        "  found:    float64, shape (100, 1)\n"
+        "  found:    float64[100, 1]\n"
         "  expected: int64\n"
         "  remedy:   convert it"
     )

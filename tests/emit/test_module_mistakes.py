@@ -133,8 +133,8 @@ CALLS: dict[str, tuple[Call, str]] = {
                    "the input 'y' has the wrong shape" + told("(3,)", "(50)")),
     "out": (lambda m, x, y: m.fit(x=x, y=y, out=3),
             "3 cannot be used" + told("expected str, bytes or os.PathLike object, not int", "a folder for the run")),
-    "resume": (lambda m, x, y: m.fit(x=x, y=y, resume=True), "None cannot be used"
-               + told("expected str, bytes or os.PathLike object, not NoneType", "a run of classifier")),
+    "resume": (lambda m, x, y: m.fit(x=x, y=y, resume=True), "there is no run to go on from"
+               + told("no folder", "out, a folder that holds a run")),
     "load": (lambda m, x, y: m.Run.load(None), "None cannot be used"
              + told("expected str, bytes or os.PathLike object, not NoneType", "a run of classifier")),
     "save": (lambda m, x, y: m.Run(m.init(), m.init_state(), {}).save(None), "None cannot be used"

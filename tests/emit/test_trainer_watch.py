@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.emit.small_models import samples
+from tests.emit.small_models import CLASSIFIER, classifier, loaded, samples, text_of
 
 
 def noisy(rows: int = 40, seed: int = 0) -> tuple[Any, Any]:
@@ -402,3 +403,24 @@ def test_two_commands_at_once_have_a_folder_each(m: ModuleType, folder: Path, tm
         process.communicate()
     found = {m.Run.load(path).settings["seed"] for path in (tmp_path / "runs").iterdir()}
     assert found == {0, 1, 2}
+
+
+@pytest.mark.parametrize("name", ["history.csv", "curves.png", "checkpoint.npz"])
+def test_without_the_part_for_runs_nothing_is_written_over_either(
+    folder: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = classifier()
+    lean = loaded(text_of(replace(model, module=replace(model.module, runs=False)), CLASSIFIER), folder, "lean")
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(lean.InputError) as error:
+        lean.fit(x=samples(40)[0], y=samples(40)[1], out=tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path} holds a run's files\n"
+        f"  found:    {name}\n"
+        "  expected: none\n"
+        "  remedy:   another out, or resume=True"
+    )
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+    with pytest.raises(SystemExit):
+        lean.main(["train", "--out", ""])
+    assert capsys.readouterr().err.endswith("error: --out names no folder\n")
