@@ -282,7 +282,7 @@ def test_files_of_the_users_own_are_not_written_over(line: Path, tmp_path: Path)
     for _ in range(2):
         assert sweep(line, "--set", "lr=0.1", "--out", tmp_path / "new", "--jobs", 1).exit_code == 0
     result = sweep(line, "--out", "")
-    assert result.exit_code == 2 and "Invalid value for '--out': it names nothing" in result.output
+    assert result.exit_code == 2 and "--out" in result.output and "it names nothing" in result.output
 
 
 class Nowhere(Executor):
