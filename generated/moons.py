@@ -367,8 +367,8 @@ def _train_steps(params, state, x, y, order, rows, rates, step, x_batch, y_batch
 def train_steps(params, state, *, order=None, batch_size=32, lr=0.01, step=None, **inputs):
     """Train in place, a step for each batch of rows of the order, up to a loss that is not finite; the losses."""
     for name, array, size in (("params", params, SIZE), ("state", state, STATE_SIZE)):
-        if _convert(name, array, (size,), DTYPE) is not array:
-            raise InputError(f"{name} cannot change in place", "another kind", f"a contiguous, writable {DTYPE} array")
+        if _convert(name, array, (size,), DTYPE) is not array or np.may_share_memory(params, state):
+            raise InputError(f"{name} cannot change in place", "another", f"its own contiguous, writable {DTYPE} array")
     data, extents = _read(inputs, "gradient")
     step = _number("step", int(_number("state[-1]", float(state[-1]), kind=float)) if step is None else step)
     samples = len(data[BATCHED[0]])
@@ -397,13 +397,13 @@ def _convert(subject, value, shape, dtype, within=()):
         array = value if isinstance(value, Mapped) else np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:  # a ragged list, another package's tensor
         raise InputError(f"{subject} is no array of numbers", error, dtype) from error
-    if array.dtype.kind not in ("iu" if dtype == "int64" else "biuf") or isinstance(value, np.ma.MaskedArray):
-        found = {np.ndarray: array.dtype, np.memmap: f"{array.dtype}{[*array.shape]}"}.get(type(value), repr(value))
+    if array.dtype.kind not in ("iu" if dtype == "int64" else "biuf") or isinstance(value, bool | np.ma.MaskedArray):
+        found = array.dtype if type(value) is np.ndarray else repr(value)
         raise InputError(f"{subject} has the wrong dtype", found, dtype, "convert it")
     named = {e: size for e, size in zip(shape, array.shape, strict=False) if isinstance(e, str)}
     if array.shape != tuple(named.get(e, e) for e in shape) or not array.size:
         raise InputError(f"{subject} has the wrong shape", array.shape, f"({', '.join(map(str, shape))})")
-    if within and not within[0] <= array.min() <= array.max() <= within[1]:
+    if within and not isinstance(array, Mapped) and not within[0] <= array.min() <= array.max() <= within[1]:
         place = np.flatnonzero(~((within[0] <= array) & (array <= within[1])))[0]
         found = f"{array.flat[place]} at element {place}" if shape else array
         raise InputError(f"{subject} is out of range", found, f"{within[0]} to {within[1]}")
@@ -421,10 +421,10 @@ def _read(inputs, entry):
     """The inputs that an entry reads, converted, in order; and the named extents that they tell."""
     if not set(READS[entry]) <= set(inputs) <= set(INPUTS):
         raise InputError("the inputs' names differ", ", ".join(inputs) or "none", ", ".join(READS[entry]) or "none")
-    data, extents = {}, {}
+    data, extents, finite = {}, {}, (-LARGEST, LARGEST) if entry == "forward" else ()  # what training starts from
     inputs = _mapped(inputs) if entry in ("forward", "fitted", *PIECES) else _loaded(inputs)
     for name in READS[entry]:
-        (shape, dtype), ends = INPUTS[name], (0, LABELS[name] - 1) if name in LABELS else ()
+        (shape, dtype), ends = INPUTS[name], (0, LABELS[name] - 1) if name in LABELS else finite
         data[name] = _convert(f"the input '{name}'", inputs[name], [extents.get(e, e) for e in shape], dtype, ends)[()]
         extents |= {e: size for e, size in zip(shape, data[name].shape, strict=True) if isinstance(e, str)}
     return data, extents
@@ -696,7 +696,7 @@ class Run:
         if not name:
             run, best = cls.load(folder, "checkpoint.npz"), Path(folder, "best.npz")
             return dataclasses.replace(cls.load(folder, best.name), history=run.history) if best.exists() else run
-        with _told(folder, f"a run of {NAME}"), open(Path(folder, name), "rb") as f, np.load(f) as file:
+        with _told(folder, f"a run of {NAME}"), open(Path(folder, name), "rb") as f, np.lib.npyio.NpzFile(f) as file:
             facts = json.loads(str(file["facts"]))
             if facts["parameters"] != str(PARAMETERS):
                 raise ValueError(f"parameters {facts['parameters']}")
@@ -706,16 +706,14 @@ class Run:
 
 
 @together
-def fit(
-    *, epochs=60, batch_size=32, seed=0, lr=0.01, patience=0, checkpoint_every=0, validation=None, out=None,
-    resume=False, start=None, progress=True, callbacks=(), mpi=False, **inputs,
-):
+def fit(*, epochs=60, batch_size=32, seed=0, lr=0.01, patience=0, checkpoint_every=0, validation=None, out=None,
+        resume=False, start=None, progress=True, callbacks=(), mpi=False, **inputs):
     """Train on arrays; a Run with params, state and history.
 
-    validation: a tuple of the inputs, or the fraction of the rows to hold out. out: a folder for checkpoint.npz,
-    history.csv and curves.png; resume=True goes on from it bit for bit. Ctrl-C keeps the last finished epoch.
-    callbacks: their on_epoch_end(run) is called after each epoch; True ends training. patience: so many epochs without
-    a smaller val_loss (or train_loss) end it, and the best epoch's params are given. checkpoint_every: files to keep.
+    validation: a tuple of the inputs, or the fraction of rows to hold out. out: a folder for checkpoints and curves;
+    resume=True goes on from it bit for bit. callbacks: on_epoch_end(run) of each, after each epoch; True ends training.
+    patience: so many epochs without a smaller val_loss (or train_loss) end it, and the best epoch's params are given.
+    checkpoint_every: files to keep.
     mpi: each process that mpirun has started takes its share of every batch.
     """
     epochs, seed, lr = _number("epochs", epochs), _number("seed", seed), _number("lr", lr, most=LARGEST, kind=float)
@@ -774,30 +772,20 @@ def fit(
 
 
 def _begin(out, resume, settings, start):
-    """The run to go on from and its best epoch: what the folder holds, or the start where it holds none."""
+    """The run to go on from and its best epoch: what the folder holds, or the start in a folder without a run."""
     if resume and not out:
         raise InputError("there is no run to go on from", "no folder", "out, a folder that holds a run")
     with _told(out, "a folder for the run"):  # told before the first epoch, not after it
         out = Path(out) if out else None
         if out and not resume:
             out.mkdir(parents=True, exist_ok=True)
-        ours = re.compile(r"(checkpoint|best|epoch_\d+)\.npz|history\.csv|record\.json|curves\.png").fullmatch
-        held = sorted(path.name for path in out.glob("*") if ours(path.name)) if out else []
-        begun = "record.json" in held and Path(out, "record.json").read_bytes().startswith(b'{\n "model": "')
-    kept = [name for name in ("checkpoint.npz", "best.npz") if name in held]
-    if kept and not resume:
+        kept = [name for name in ("checkpoint.npz", "best.npz") if out and Path(out, name).exists()]
+    if not resume and kept:
         remedy = "another out, or resume=True (--resume) to go on from it"
         raise InputError(f"{out} holds a run", ", ".join(kept), "a new folder", remedy)
-    if not kept:
-        if resume and not begun:
-            remedy = "leave out resume=True (--resume)"
-            raise InputError(f"{out} holds no run to go on from", "no checkpoint.npz", f"a run of {NAME}", remedy)
-        if foreign := [name for name in held if not begun or name != "record.json"]:
-            raise InputError(f"{out} holds a run's files", ", ".join(foreign), "a new folder", "another out (--out)")
-        if resume:
-            print(f"{out}: the run was stopped before its first checkpoint, and begins anew", file=sys.stderr)
+    if not resume:
         return [dataclasses.replace(start, settings=settings, folder=out)] * 2
-    runs = [Run.load(out, name) for name in kept]
+    runs = [Run.load(out, name) for name in kept or ["checkpoint.npz"]]
     run = max(runs, key=lambda run: len(run.history))  # the best is the longer one if a save was cut short
     if other := {name: value for name, value in settings.items() if run.settings.get(name) != value}:
         raise InputError(f"the run in {out} was trained otherwise", {k: run.settings.get(k) for k in other}, other)
@@ -933,8 +921,8 @@ class _Estimator:
         return predict(self.params_, x=X)["p"]
 
     def predict(self, X):
-        """The targets, in float64 as scikit-learn has them."""
-        return self._predicted(X).astype(np.float64)
+        """The targets."""
+        return self._predicted(X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -986,7 +974,7 @@ def load(*paths, target=TARGET):
         with _told(path, "a .npz, .npy, .csv or IDX file"):
             path = Path(path)
             if path.suffix == ".npz":
-                with open(path, "rb") as raw, np.load(raw) as file:
+                with open(path, "rb") as raw, np.lib.npyio.NpzFile(raw) as file:
                     found = {name: np.asarray(file[name]) for name in INPUTS if name in file}
             elif path.suffix == ".csv":
                 found = _read_csv(path, target, columns)
@@ -1005,6 +993,8 @@ def load(*paths, target=TARGET):
 def _prepared(name, array):
     """An input from a file in its shape, whole numbers as integers, with the factor and offset that belong to it."""
     shape, dtype = array.shape[:1] + INPUTS[name][0][1:], INPUTS[name][1]
+    if array.dtype.kind not in ("iuf" if dtype == "int64" else "biuf"):
+        raise ValueError(f"{array.dtype.name} for '{name}', which takes {'whole ' * (dtype == 'int64')}numbers")
     if name in BATCHED and array.size == math.prod(e if isinstance(e, int) else 0 for e in shape):
         array = array.reshape(shape)
     if dtype == "int64":
@@ -1031,7 +1021,9 @@ def _read_csv(path, target, seen):
             raise ValueError(f"column '{max(header, key=header.count)}' twice")
         columns = _columns(header, target)
         used = {column for chosen in columns.values() for column in chosen}
-        for line in filter(None, lines):
+        if "" in used:
+            raise ValueError(f"no name for column {header.index('') + 1}")
+        for line in (line for line in lines if line and not ",".join(line).isspace()):
             where = f"line {lines.line_num} of {path}"
             if len(line) != len(header):
                 raise InputError(f"{where} has not a cell for each column", f"{len(line)} cells", f"{len(header)}")
@@ -1052,12 +1044,13 @@ def _columns(header, target):
 def _cell(text, column, where):
     """A cell's number."""
     try:
-        if not math.isnan(number := float(text)):
+        if "_" not in text and abs(number := float(text)) <= LARGEST:
             return number
     except ValueError:
         pass
     subject = f"{where} has no number in column '{column}'"
-    raise InputError(subject, repr(text), "a number", TEXTS if text.strip().lower() not in MISSING else GAPS)
+    raise InputError(subject, repr(text), f"a finite {DTYPE} number",
+        TEXTS if text.strip().lower() not in MISSING else GAPS)
 
 
 def _inputs(columns, values):
@@ -1069,8 +1062,7 @@ def _read_idx(path, _):
     """An IDX file, the format of MNIST."""
     kinds = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
     with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-        start = file.read(4)
-        if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in kinds:
+        if len(start := file.read(4)) < 4 or start[:2] != b"\0\0" or start[2] not in kinds:
             raise ValueError(f"{start!r} at its start")
         shape = np.frombuffer(file.read(4 * start[3]), ">u4").tolist()
         return np.frombuffer(file.read(), kinds[start[2]]).reshape(shape)
@@ -1110,17 +1102,17 @@ def _info(_):
 
 def _train(options):
     try:
-        options.validation = float(" ".join(options.val)) if options.val else None
+        validation = float(" ".join(options.val)) if options.val else None
     except ValueError:
-        options.validation = [*map(load(*options.val, target=options.target).get, BATCHED or READS["forward"])]
-    settings = {name: getattr(options, name) for name in (*TRAINING, "validation", "resume", "callbacks", "progress")}
-    data = load(*options.data, target=options.target)
+        validation = [*map(load(*options.val, target=options.target).get, BATCHED or READS["forward"])]
+    data, settings = load(*options.data, target=options.target), {name: getattr(options, name) for name in TRAINING}
+    settings |= {"validation": validation, "resume": options.resume}
     if options.mpi and Ranks().rank:
         return fit(**data, **settings, mpi=True) and 0  # the first process alone has a folder, shows and prints
     settings["mpi"] = options.mpi
     out = options.out or _folder(fresh=not options.resume)
     try:
-        run = fit(**data, **settings, out=out)
+        run = fit(**data, **settings, out=out, callbacks=options.callbacks, progress=options.progress)
     finally:
         if not options.out:
             with contextlib.suppress(OSError):
@@ -1162,8 +1154,7 @@ def main(arguments=None, callbacks=(), progress=True):
     parser.add_argument("--data", nargs="+", default=[], help=f"files with {', '.join(READS['forward'])}")
     parser.add_argument("--val", nargs="+", default=[], help="validation files, or the fraction to hold out")
     parser.add_argument("--target", default=TARGET, help="the column of a .csv file that is to be learned")
-    parser.add_argument("--out", type=lambda name: Path(name) if name else parser.error("--out names no folder"),
-                        help=f"the run's folder; default: a new runs/{NAME}, or the last one")
+    parser.add_argument("--out", type=Path, help=f"the run's folder; default: a new runs/{NAME}, or the last one")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in that folder")
     parser.add_argument("--mpi", action="store_true", help="train by all processes that mpirun has started")
     for name, value in TRAINING.items():

@@ -7,6 +7,7 @@ that the module itself offers does the work.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -273,4 +274,4 @@ def _identity(spec: Source) -> object:
     if not isinstance(spec, (str, Path)):
         return spec
     path = Path(str(spec).rpartition(":")[0] if ".py:" in str(spec) else spec)
-    return (str(spec), str(path.resolve()), path.stat().st_mtime_ns if path.exists() else None)
+    return (str(spec), os.path.abspath(path), os.stat(path).st_mtime_ns if os.path.exists(path) else None)

@@ -40,8 +40,9 @@ def find_or_make(source: str, variant: str, make: Callable[[Path], Stored]) -> S
     path = Path(source.rpartition(":")[0] if ".py:" in source else source)
     try:
         content = path.read_bytes()
-    except OSError as error:
-        raise SpecError(f"{path} cannot be read", found=error.strerror, remedy="check the path") from None
+    except (OSError, ValueError) as error:
+        found = getattr(error, "strerror", None) or str(error)
+        raise SpecError(f"{str(path)[:200]} cannot be read", found=found, remedy="check the path") from None
     return kept([str(path.resolve()).encode(), source.encode(), variant.encode(), content], make)
 
 

@@ -91,13 +91,13 @@ def test_wrong_maps(m: ModuleType, tmp_path: Path) -> None:
     paths = write(tmp_path, "u1")
     for name, array, found in (
         ("wide", np.zeros((9, 7)), "the input 'x' has the wrong shape\n  found:    (9, 7)\n  expected: (n, 6)"),
-        ("complex", np.zeros((9, 6), "c8"), "the input 'x' has the wrong dtype\n  found:"),
-        ("text", np.full((9, 6), "a"), "the input 'x' has the wrong dtype\n  found:"),
+        ("complex", np.zeros((9, 6), "c8"), "complex64 for 'x', which takes numbers"),
+        ("text", np.full((9, 6), "a"), "str32 for 'x', which takes numbers"),
     ):
         np.save(tmp_path / f"{name}.npy", array)
         with pytest.raises(m.InputError) as error:
             m.evaluate(m.init(), **m.load(tmp_path / f"{name}.npy", paths[1]))
-        assert str(error.value).startswith(found)
+        assert found in str(error.value)
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object))
     (tmp_path / "cut.npy").write_bytes(paths[0].read_bytes()[:-9])
     (tmp_path / "empty.npy").write_bytes(b"")

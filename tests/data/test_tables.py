@@ -85,10 +85,13 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "class": ("male,S,no", "male,S,non",
               "{} has no such value in column 'survived'\n  found:    'non'\n  expected: one of 'no', 'yes'"),
     "text": ("22,7.25,", "22,much,",
-             "{} has no such value in column 'fare'\n  found:    'much'\n  expected: a number\n"
+             "{} has no such value in column 'fare'\n  found:    'much'\n  expected: a finite float32 number\n"
              "  remedy:   mend it; a column of texts goes under 'one_hot' or 'index' in the spec's data"),
+    "too large": ("22,7.25,", "22,1e+39,",
+                  "{} has no such value in column 'fare'\n  found:    '1e+39'\n  expected: a finite float32 number\n"
+                  "  remedy:   mend it; a column of texts goes under 'one_hot' or 'index' in the spec's data"),
     "gap": ("22,7.25,", "22,,",
-            "{} has no such value in column 'fare'\n  found:    ''\n  expected: a number\n"
+            "{} has no such value in column 'fare'\n  found:    ''\n  expected: a finite float32 number\n"
             "  remedy:   fill it, or say under 'missing' in the spec's data what it is"),
     "gap in a category": ("7.25,male", "7.25,NA",
                           "{} has no such value in column 'sex'\n  found:    'NA'\n"

@@ -79,7 +79,19 @@ def read_only(m: Any) -> Any:
     return params
 
 
-IN_PLACE = "params cannot change in place" + told("another kind", "a contiguous, writable float32 array")
+def in_one_memory(m: Any, x: Any, y: Any) -> Any:
+    memory = np.zeros(m.SIZE + m.STATE_SIZE - 1, m.DTYPE)
+    return m.train_steps(memory[: m.SIZE], memory[m.SIZE - 1 :], x=x, y=y)
+
+
+def with_one(x: Any, value: float) -> Any:
+    x = x.copy()
+    x.flat[5] = value
+    return x
+
+
+FINITE = "-3.4028234663852886e+38 to 3.4028234663852886e+38"
+IN_PLACE = "params cannot change in place" + told("another", "its own contiguous, writable float32 array")
 CALLS: dict[str, tuple[Call, str]] = {
     "params": (lambda m, x, y: m.predict(None, x=x),
                "params has the wrong dtype" + told("None", "float32", "convert it")),
@@ -122,6 +134,19 @@ CALLS: dict[str, tuple[Call, str]] = {
     "read-only": (lambda m, x, y: m.train_steps(read_only(m), m.init_state(), x=x, y=y), IN_PLACE),
     "list": (lambda m, x, y: m.train_steps(m.init().tolist(), m.init_state(), x=x, y=y), IN_PLACE),
     "every other": (lambda m, x, y: m.train_steps(np.repeat(m.init(), 2)[::2], m.init_state(), x=x, y=y), IN_PLACE),
+    "one memory": (lambda m, x, y: in_one_memory(m, x, y), IN_PLACE),
+    "a yes for lr": (lambda m, x, y: steps(m, x, y, lr=True),
+                     "lr has the wrong dtype" + told("True", "float32", "convert it")),
+    "a yes for fit's lr": (lambda m, x, y: m.fit(x=x, y=y, lr=True),
+                           "lr has the wrong dtype" + told("True", "float64", "convert it")),
+    "infinite data": (lambda m, x, y: m.fit(x=with_one(x, np.inf), y=y),
+                      "the input 'x' is out of range" + told("inf at element 5", FINITE)),
+    "data that are none": (lambda m, x, y: m.fit(x=with_one(x, np.nan), y=y),
+                           "the input 'x' is out of range" + told("nan at element 5", FINITE)),
+    "large data": (lambda m, x, y: m.fit(x=with_one(x.astype(float), 1e39), y=y),
+                   "the input 'x' is out of range" + told("1e+39 at element 5", FINITE)),
+    "infinite data to validate": (lambda m, x, y: m.fit(x=x, y=y, validation=(with_one(x, -np.inf), y)),
+                                  "the input 'x' is out of range" + told("-inf at element 5", FINITE)),
     "count": (lambda m, x, y: m.train_steps(m.init(), state_with(m, np.nan), x=x, y=y),
               "state[-1] is out of range" + told("nan", f"0 to {LARGEST}")),
     "epochs": (lambda m, x, y: m.fit(x=x, y=y, epochs=-1), "epochs is out of range" + told("-1", f"0 to {LARGEST}")),

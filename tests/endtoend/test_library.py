@@ -123,6 +123,11 @@ def test_pairs_of_many_samples_are_all_counted_in_float32(folder: Path) -> None:
     told = module.evaluate(params, x=scores[:, None], y=labels)
     # the sample of rank r = 4 m + 3 is above 3 (m + 1) others, m = 0 ... 2499: 3*2500*2501/2 of 2500*7500 pairs
     assert [told["roc_auc"], told["one"]] == pytest.approx([2501 / 5000] * 2, rel=1e-6)
+    for sample in (0, 3):  # of none, of the class
+        scores[sample] = np.nan
+        told = module.evaluate(params, x=scores[:, None], y=labels)
+        assert np.isnan([told["roc_auc"], told["one"]]).all()
+        scores[sample] = sample / 10_000
 
 
 OPTIONS: list[tuple[str, dict[str, object]]] = [

@@ -863,7 +863,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_yaml_is_that_of_1_2() -> None:
     text = "a: 1e-3\nb: NO\nc: 1:30\nd: 0o17\ne: 2026-01-01\nf: '3'\ng: -4\nh: .5\ni: true\nj: ~\nk: 1_000\n"
     assert read_yaml(text, "f").data == {
-        "a": 0.001, "b": "NO", "c": "1:30", "d": "0o17", "e": "2026-01-01", "f": "3", "g": -4, "h": 0.5, "i": True,
+        "a": 0.001, "b": "NO", "c": "1:30", "d": 15, "e": "2026-01-01", "f": "3", "g": -4, "h": 0.5, "i": True,
         "j": None, "k": "1_000",
     }  # fmt: skip
 

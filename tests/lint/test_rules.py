@@ -118,7 +118,7 @@ ANY = "and it may be any number"
         ("p[i]**0.5", f"sqrt(p[i]) in 'q' asks for p[i] above 0, {ANY}"),
         ("sqrt(abs(p[i]))", "sqrt(abs(p[i])) in 'q' asks for abs(p[i]) above 0, and it lies in [0, inf); "
          "at the end the derivative is infinite"),
-        ("sqrt(x[i,0])", f"sqrt(x[i, 0]) in 'q' asks for x[i, 0] not below 0, {ANY}"),
+        ("p[i] + sqrt(x[i,0])", f"sqrt(x[i, 0]) in 'q' asks for x[i, 0] not below 0, {ANY}"),
         ("x[i,0]**p[i]", f"x[i, 0]**p[i] in 'q' asks for x[i, 0] above 0, {ANY}"),
         ("p[i]**(-1.5)", f"1/p[i]**(3/2) in 'q' asks for p[i] above 0, {ANY}"),
         ("p[i]**1.5", f"p[i]**(3/2) in 'q' asks for p[i] not below 0, {ANY}"),
@@ -142,8 +142,9 @@ def test_domains(formula: str, expected: str | None) -> None:
         "where(p[i] > 0, log(p[i])/p[i], 0)", "where(abs(p[i]) > 1e-3, 1/p[i], 0)", "where(p[i] == 0, 1, 1/p[i])",
         "where(p[i] <= 2, 0, sqrt(p[i] - 2))", "where(p[i]**2 < 1, asin(p[i]), 0)", "log(max(p[i], 1e-12))",
         "where(p[i] > y[i], log(p[i] - y[i]), 0)", "where(not (p[i] <= 0 or y[i] > 1), log(p[i]), 0)",
-        "p[i]**3 + p[i]**0", "1/(n + 1) + 1/sum[k](exp(x[i,k]))", "log(1 - tanh(p[i]))", "2**p[i]", "exp(p[i])**p[i]",
-        "log(softplus(p[i])) + 1/(2 + sin(p[i])) + 1/(3*sigmoid(p[i]))", "sum[k](x[i,k]**k*k/(k + 1))",
+        "p[i]**3 + p[i]**0", "p[i]/(n + 1) + 1/sum[k](exp(x[i,k]))", "log(1 - tanh(p[i]))", "2**p[i]",
+        "exp(p[i])**p[i]", "log(softplus(p[i])) + 1/(2 + sin(p[i])) + 1/(3*sigmoid(p[i]))",
+        "p[i] + sum[k](x[i,k]**k*k/(k + 1))",
     ],
 )  # fmt: skip
 def test_domains_that_are_shown(formula: str) -> None:

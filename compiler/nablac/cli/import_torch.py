@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -54,7 +55,7 @@ def import_torch(
     name, model = load_torch(reference, weights)
     spec = output or Path(f"{name}.yaml")
     for path in (spec, spec.with_suffix(".npz")):
-        if path.exists() and not force:
+        if os.path.exists(path) and not force:
             raise CompileError(f"{path} is there already", remedy="choose another name with -o, or give --force")
     made = from_torch(model, name=spec.stem if spec.stem.isidentifier() else name, shape=shape, loss=loss)
     spec, parameters = made.write(spec)

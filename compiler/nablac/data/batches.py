@@ -31,10 +31,14 @@ def store(batches: Iterable[Batch], folder: str | Path) -> dict[str, np.ndarray]
     The files are whole or not there: they are renamed when the last batch is written.
     """
     place = Path(folder)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:  # a path that is none too
+        found = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{place} cannot be written to", found=found) from None
     with contextlib.ExitStack() as stack:
         files: dict[str, _Growing] = {}
         try:
-            place.mkdir(parents=True, exist_ok=True)
             for batch in _checked(batches):
                 for name, array in batch.items():
                     if name not in files:

@@ -61,6 +61,8 @@ def _values(module: ModuleType, arrow: Any, column: Any, name: str, path: Path, 
         if missing.size:
             numbers = numbers.copy()
             numbers[missing] = module._cell("", name, _place(path, start, missing[0]))
+        for row in np.flatnonzero(np.abs(numbers) > module.LARGEST)[:1]:  # refused
+            module._cell(f"{numbers[row]:g}", name, _place(path, start, row))
         return numbers
     if arrow.types.is_nested(kind) or arrow.types.is_temporal(kind) or arrow.types.is_binary(kind):
         raise DataError(f"column '{name}' of {path} cannot be read", found=str(kind), expected="numbers or texts")

@@ -7,6 +7,7 @@ become batches of arrays by the module's own rules for columns, categories and m
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -37,13 +38,13 @@ def read(module: ModuleType, *sources: str | Path, target: str | None = None) ->
 
 def is_heavy(source: str | Path) -> bool:
     """Whether the module leaves the reading of it to this package."""
-    return Path(source).suffix in PARQUET or Path(source).is_dir()
+    return Path(source).suffix in PARQUET or os.path.isdir(source)
 
 
 def batches(module: ModuleType, source: str | Path, target: str | None = None) -> Iterator[Batch]:
     """The inputs in a Parquet file or a folder of images, some rows at a time, as they are before they are prepared."""
     path = Path(source)
-    if path.is_dir():
+    if os.path.isdir(path):
         return images.batches(module, path)
     if path.suffix not in PARQUET:
         raise DataError(f"{path} is read by the module's load", expected="a .parquet file or a folder of images")

@@ -110,7 +110,8 @@ def _folded(name: str, arguments: Sequence[str]) -> str:
     line = ", ".join(arguments)
     if len(f"def {name}({line}):") <= 120:
         return line
-    return "\n    " + "\n    ".join(textwrap.wrap(f"{line},", 112)) + "\n"
+    start = f"def {name}("
+    return textwrap.fill(f"{line}):", 120, initial_indent=start, subsequent_indent=" " * 8)[len(start) : -2]
 
 
 def _gather(tensors: Sequence[tuple[str, Tensor]]) -> str:

@@ -6,7 +6,7 @@ At a kink they have the derivative that PyTorch's users expect: the branch of a 
 
 from __future__ import annotations
 
-from nablac.frontend.definition import Definition, Option, Value
+from nablac.frontend.definition import Definition, Option, Size, Value
 
 
 def _activation(
@@ -134,6 +134,7 @@ ACTIVATIONS: tuple[Definition, ...] = (
         reads=(("x", "real[..., k]"),),
         equations=("y[..., jth] = x[..., jth]/(1 + exp(-x[..., jth + k/2])) for jth in k/2",),
         gives="y",
+        extents=(Size("k", ("2",), multiple=True),),
         help="the first half of the last axis, times the sigmoid of the second",
     ),
 )

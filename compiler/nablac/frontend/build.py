@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from sympy import Expr, Integer
@@ -90,6 +90,7 @@ class Builder:
         self.equations: list[Equation] = []
         self.layers: dict[str, Layer] = {}
         self.functions: dict[str, FunctionText] = {}
+        self.written: dict[str, Place] = {}  # where the equation stands in which a tensor is first named
         self.sizes = {name: Integer(size) for name, size in (sizes or {}).items()}  # extents that are numbers by now
         self.extents = set(self.sizes)  # their names
         self.size = 0  # how many numbers are learned
@@ -213,7 +214,7 @@ class Builder:
         starts = {key: value for key, value in request.given.items() if key in learned}
         given = {key: self.sized(value) for key, value in request.given.items() if key not in starts}
         options = with_defaults(definition, given, subject, request.where)
-        sizes = bind(definition, actual, subject, request.place)
+        sizes = bind(definition, actual, options, subject, request.place)
         numbers: dict[str, Expr | Value] = {**options, **sizes}
         parameters = {}
         for formal, text in learned.items():
@@ -277,7 +278,7 @@ class Builder:
         actual = [self.tensor(name, request.place) for name in inputs]
         subject = f"'{layer.name}'"
         check_count(layer.definition, actual, subject, request)
-        sizes = bind(layer.definition, actual, subject, request.place)
+        sizes = bind(layer.definition, actual, layer.options, subject, request.place)
         if any(sizes[axis] != layer.sizes[axis] for axis in sizes if self._sized_by(layer, axis)):
             raise ShapeError(
                 f"{subject} is shared between tensors of different sizes",
@@ -344,6 +345,7 @@ class Builder:
             check_size(tensor)
             self.tensors[tensor.name] = tensor
         self.equations += parsed.equations
+        self.written = {**parsed.written, **self.written}
 
     # --- equations ----------------------------------------------------------------------------------------------------
 
@@ -447,15 +449,8 @@ class Builder:
         for what, name in (("the loss", loss), *((f"metric '{s}'", t) for s, t in metrics)):
             self._check_scalar(what, name)
         self._check_results(loss, outputs, metrics)
-        self._check_trained()
-        read = {name for equation in self.equations for name in equation.sources} | {loss, *outputs}
-        for tensor in self.tensors.values():
-            if tensor.role in (Role.INPUT, Role.PARAM) and tensor.name not in read:
-                raise NameError_(
-                    f"nothing reads {'input' if tensor.role is Role.INPUT else 'parameter'} '{tensor.name}'",
-                    where=tensor.where,
-                    remedy="use it or leave it out",
-                )
+        self._check_read({loss, *outputs})
+        self._check_trained(loss)
         followed = self.followed
         order = (Role.INPUT, Role.PARAM, Role.RESULT)
         tensors = tuple(t for role in order for t in self._in_order(role)) + counters(self.equations)
@@ -488,15 +483,36 @@ class Builder:
         found = [t for t in self.tensors.values() if t.role is role]
         return sorted(found, key=lambda t: t.frozen + (t.frozen and t.name not in self.followed.statistics))
 
-    def _check_trained(self) -> None:
-        """Refuse a model whose parameters are all frozen."""
+    def _check_read(self, answered: Set[str]) -> None:
+        """Refuse inputs and parameters that nothing reads, or that drop out of what reads them."""
+        read = {name for equation in self.equations for name in equation.sources} | answered
+        for tensor in self.tensors.values():
+            if tensor.role in (Role.INPUT, Role.PARAM) and tensor.name not in read:
+                kind, written = "input" if tensor.role is Role.INPUT else "parameter", self.written.get(tensor.name)
+                raise NameError_(
+                    f"nothing {'depends on' if written else 'reads'} {kind} '{tensor.name}'",
+                    found=f"it drops out of the equation at {written}" if written else None,
+                    where=tensor.where,
+                    remedy="use it or leave it out",
+                )
+
+    def _check_trained(self, loss: str) -> None:
+        """Refuse a model with parameters of which all are frozen, or none reaches the loss."""
         parameters = [t for t in self.tensors.values() if t.role is Role.PARAM]
-        if parameters and all(t.frozen for t in parameters):
+        free = [t for t in parameters if not t.frozen]
+        needed, sources = {loss}, {equation.target: equation.sources for equation in self.equations}
+        waiting = [loss]
+        while waiting:
+            new = set(sources.get(waiting.pop(), ())) - needed
+            needed |= new
+            waiting += new
+        if parameters and not any(t.name in needed for t in free):
+            some = ", ".join(t.name for t in (free or parameters)[:6])
             raise SpecError(
                 "nothing is trained",
-                found=f"frozen: {', '.join(t.name for t in parameters[:6])}",
-                expected="a parameter that is not frozen",
-                where=parameters[-1].where or self.where,
+                found=f"a loss that does not depend on {some}" if free else f"frozen: {some}",
+                expected="a loss that depends on a parameter" if free else "a parameter that is not frozen",
+                where=(free or parameters)[-1].where or self.where,
             )
 
     def _check_results(self, loss: str, outputs: Sequence[str], metrics: Sequence[tuple[str, str]]) -> None:

@@ -8,6 +8,7 @@ tensors, and may size what it learns (``W: real[units, k]``).
 from __future__ import annotations
 
 import difflib
+import math
 import numbers
 import re
 from collections.abc import Mapping, Sequence
@@ -81,13 +82,38 @@ def _plain(number: float) -> str:
 
 
 @dataclass(frozen=True)
+class Size:
+    """What an axis that a row reads must have: a product of options and numbers, with ``multiple`` a multiple of it."""
+
+    axis: str
+    product: tuple[str, ...]
+    multiple: bool = False
+
+    def check(
+        self, found: Expr, source: Tensor, options: Mapping[str, Value], subject: str, where: Place | None
+    ) -> None:
+        """Refuse another extent of the tensor that is read."""
+        factors = [int(options.get(factor, factor)) for factor in self.product]
+        whole = math.prod(factors)
+        if not found.is_Integer or (int(found) % whole if self.multiple else int(found) != whole):
+            named = (self.axis, "*".join(self.product), "*".join(map(str, factors)), str(whole))
+            raise ShapeError(
+                f"{subject} cannot read '{source.name}'",
+                found=f"{self.axis} is {found} in {shown(source)}",
+                expected=f"{self.axis} a multiple of {whole}" if self.multiple else " = ".join(named),
+                where=where,
+            )
+
+
+@dataclass(frozen=True)
 class Definition:
     """A row of the library.
 
     ``reads`` and ``learns`` pair formal names with declarations; ``gives`` is the equation's target that is the result.
     With ``when`` the row applies only if that option has that value: a name may have several rows, the first that fits
     is taken.  No gradient changes the parameters that ``statistics`` pairs with the target that replaces them after a
-    step, and ``fitted`` with the target whose mean over the training rows they become.
+    step, and ``fitted`` with the target whose mean over the training rows they become.  ``extents`` are those that the
+    equations take for granted.
     """
 
     name: str
@@ -101,6 +127,7 @@ class Definition:
     where: Place | None = field(default=None, compare=False)
     statistics: tuple[tuple[str, str], ...] = ()
     fitted: tuple[tuple[str, str], ...] = ()
+    extents: tuple[Size, ...] = ()
 
     @property
     def frozen(self) -> frozenset[str]:
@@ -216,9 +243,11 @@ def fits(pattern: Pattern, tensor: Tensor) -> bool:
     return tensor.kind in kinds and enough and (pattern.kind != "label" or tensor.bound is not None)
 
 
-def bind(definition: Definition, actual: Sequence[Tensor], subject: str, where: Place | None) -> dict[str, Expr]:
+def bind(
+    definition: Definition, actual: Sequence[Tensor], options: Mapping[str, Value], subject: str, where: Place | None
+) -> dict[str, Expr]:
     """The extents of a definition's patterns, found from the tensors it is applied to."""
-    found: dict[str, tuple[Expr, str]] = {}
+    found: dict[str, tuple[Expr, Tensor]] = {}
     leading: tuple[tuple[Expr, ...], str] | None = None
     for (formal, text), tensor in zip(definition.reads, actual, strict=True):
         pattern = read_pattern(text, definition.where)
@@ -227,7 +256,7 @@ def bind(definition: Definition, actual: Sequence[Tensor], subject: str, where: 
         extents = tensor.shape + ((tensor.bound,) if pattern.kind == "label" and tensor.bound is not None else ())
         split = len(extents) - len(pattern.axes)
         for axis, value in zip(pattern.axes, extents[split:], strict=True):
-            expected, source = found.setdefault(axis, (value, str(tensor)))
+            expected, source = found.setdefault(axis, (value, tensor))
             expected = Integer(int(axis)) if axis.isdigit() else expected
             if value != expected:
                 raise _mismatch(subject, definition, actual, f"{axis} is {value} in {shown(tensor)}",
@@ -237,6 +266,8 @@ def bind(definition: Definition, actual: Sequence[Tensor], subject: str, where: 
                 leading = (extents[:split], shown(tensor))
             elif leading[0] != extents[:split]:
                 raise _mismatch(subject, definition, actual, shown(tensor), f"the leading axes of {leading[1]}", where)
+    for size in definition.extents:
+        size.check(*found[size.axis], options, subject, where)
     return {axis: value for axis, (value, _) in found.items() if not axis.isdigit()}
 
 

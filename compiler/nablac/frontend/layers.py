@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nablac.frontend.definition import Definition, Option
+from nablac.frontend.definition import Definition, Option, Size
 
 
 def _binary(name: str, formula: str, help: str) -> Definition:
@@ -151,9 +151,9 @@ LAYERS: tuple[Definition, ...] = (
         "reshape",
         reads=(("x", "real[n, k]"),),
         options=(_ROWS, _COLUMNS),
-        # the last term is 0, or else leads outside: a vector of another length is refused
-        equations=("y[i, jth, kth] = x[i, columns*jth + kth + 2*(k - rows*columns)] for jth in rows, kth in columns",),
+        equations=("y[i, jth, kth] = x[i, columns*jth + kth] for jth in rows, kth in columns",),
         gives="y",
+        extents=(Size("k", ("rows", "columns")),),
         help="a vector as a matrix of so many rows and columns",
     ),
     Definition(

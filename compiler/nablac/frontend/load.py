@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,6 +16,7 @@ from nablac.errors import NablacError, NameError_, Place, TraceError
 from nablac.frontend import trace
 from nablac.frontend.definition import Pattern, did_you_mean, read_pattern, shown
 from nablac.frontend.model import Model, Optimizer
+from nablac.frontend.optimizers import checked_rate
 from nablac.frontend.places import last_place, user_place
 from nablac.frontend.rules import Rule
 from nablac.frontend.schema import json_schema
@@ -97,7 +99,8 @@ def with_dtype(model: Model, dtype: str) -> Model:
 
 
 def _in_dtype(optimizer: Optimizer, dtype: str) -> Optimizer:
-    return replace(optimizer, program=replace(optimizer.program, dtype=dtype))
+    rate = checked_rate(optimizer.lr, dtype, None)
+    return replace(optimizer, program=replace(optimizer.program, dtype=dtype), lr=rate)
 
 
 def train_arguments(model: Model) -> list[str]:
@@ -151,8 +154,8 @@ def _defined_at(value: object) -> Place | None:
 
 def import_python(path: Path) -> ModuleType:
     """The module of the user's own Python file, which is run; what it raises is told with its place."""
-    if not path.is_file():
-        found = "a directory" if path.is_dir() else "no file"
+    if not os.path.isfile(path):
+        found = "a directory" if os.path.isdir(path) else "no file"
         raise TraceError("the Python file cannot be read", found=found, where=str(path))
     name = f"_nablac_user_{path.stem}"
     specification = importlib.util.spec_from_file_location(name, path)

@@ -51,8 +51,8 @@ def _rated(name: str, above: str, below: str, help: str) -> tuple[Definition, ..
     )
 
 
-_YES_BEATS_NO = "where({i} > {j}, 1, where({i} == {j}, 1/2, 0))"
-"""For samples i of a class and j of none: is the score of i the higher?  A tie counts half."""
+_YES_BEATS_NO = "(1 + sign({i} - {j}))/2"
+"""For samples i of a class and j of none: is the score of i the higher?  A tie counts half; NaN is none of these."""
 
 _ROC_AUC = (
     Definition(

@@ -63,10 +63,26 @@ def make_optimizer(
     updates = tuple((t.name, f"{t.name}_next") for t in tensors if t.role in _KEPT and t.name not in idle)
     results = tuple(new for _, new in updates)
     program = Program(rule.name, tuple(every), tuple(e for e in equations if not _of(e.target, idle)), results, dtype)
-    rate, schedule = exact(values["lr"]), schedule or constant_schedule()
-    upward = bool(values.get("maximize"))
+    rate = checked_rate(exact(values["lr"]), dtype, places.get("lr") or places.get(""))
+    schedule, upward = schedule or constant_schedule(), bool(values.get("maximize"))
     return Optimizer(rule.name, program, updates, rate, schedule, asked.get("ema"), rule.search, upward)
 
+
+def checked_rate(rate: Rational, dtype: str, where: Place | None) -> Rational:
+    """The learning rate, if it is more than 0 in numbers of that width."""
+    if dtype == "float32" and float(rate) <= _LEAST / 2:  # it would be rounded to 0
+        raise SpecError(
+            f"the learning rate is 0 in {dtype}",
+            found=f"lr: {float(rate):g}",
+            expected=f"at least {_LEAST:g}",
+            where=where,
+            remedy="a larger one, or dtype: float64",
+        )
+    return rate
+
+
+_LEAST = 2.0**-149
+"""The least number above 0 of float32."""
 
 _KEPT = (Role.PARAM, Role.STATE)
 

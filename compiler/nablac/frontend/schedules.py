@@ -150,7 +150,7 @@ def named_schedule(
         place = where.get(row.each) or where.get("")
         raise SpecError(f"schedule '{name}': '{row.each}' is empty", expected="a number, or some of them", where=place)
     rounds = [{**given, str(row.each): value} for value in values] if isinstance(values, (list, tuple)) else [given]
-    made = []
+    made: list[Expr] = []
     for options in rounds:
         numbers = with_defaults(definition, options, f"schedule '{name}'", where)
         _check_low(name, numbers.get("low"), lr, where)
@@ -158,7 +158,7 @@ def named_schedule(
         rate = formula_schedule(row.formula, epochs, known)
         resting = drops(*(known[key] for key in ("patience", "threshold", "cooldown") if key in known))
         made.append(rate.xreplace({IntAccess("epoch"): IntAccess(unit), IntAccess("drops"): resting}))
-    return one_after_another(made)
+    return one_after_another(made, where.get(row.each or "") or where.get(""))
 
 
 def _check_low(name: str, low: object, lr: object, where: Mapping[str, Place | None]) -> None:
@@ -191,7 +191,9 @@ def _whole(epochs: int, unit: str) -> Expr:
 
 
 def one_after_another(schedules: Sequence[Expr], where: Place | None = None) -> Expr:
-    """Each schedule with what the one before it gave as its ``lr0``."""
+    """Each schedule with what the one before it gave as its ``lr0``; a list without any is refused."""
+    if not schedules:
+        raise SpecError("a schedule's list is empty", expected="one item or more", where=where, remedy="leave it out")
     if sum(schedule.has(drops) for schedule in schedules) > 1:
         raise SpecError("'plateau' stands twice in a list of schedules", remedy="keep one of them", where=where)
     rate: Expr = Access("lr0")

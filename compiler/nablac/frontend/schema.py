@@ -21,6 +21,7 @@ from nablac.frontend.yaml_reader import Document, Path
 Text = Annotated[str, Field(max_length=4000)]
 Lines = list[Text] | Annotated[str, Field(max_length=100_000)]
 Item = Text | dict[str, Any]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Section(BaseModel):
@@ -38,7 +39,7 @@ class LayerSection(_Section):
     equations: Lines = Field(description="its equations")
     gives: Text | None = Field(None, description="the equation that is its result; the last one unless given")
     params: dict[str, Text] = Field({}, description='what it learns, e.g. {W: "real[units, k] ~ he_normal"}')
-    options: dict[str, Literal["int", "real"] | int | float] = Field(
+    options: dict[str, Literal["int", "real"] | int | Finite] = Field(
         {}, description="its options: a kind (int, real) if they must be given, or a default"
     )
     statistics: dict[str, Text] = Field({}, description=_STATISTICS)
@@ -63,7 +64,9 @@ class TrainSection(_Section):
 
 
 File = Annotated[str, Field(min_length=1, max_length=1000)]
-Source = File | dict[str, File]
+Located = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^\P{Cc}*$")]
+Source = Located | dict[str, Located]
+"""Where files are: no path holds a null byte."""
 
 
 Categories = list[File] | dict[File, list[File | int]]
@@ -90,7 +93,7 @@ class DataSection(_Section):
     columns: dict[str, File | list[File]] = Field({}, description="the columns of a table that an input takes")
     one_hot: Categories = Field([], description="columns of texts that become a column for each category")
     index: Categories = Field([], description="columns of texts that become the number of the category, from 0")
-    missing: dict[File, File | int | float] = Field(
+    missing: dict[File, File | int | Finite] = Field(
         {}, description="what stands for missing values of a column: a number, a category, mean or median"
     )
     images: ImagesSection | None = Field(None, description="how images are read")
@@ -191,7 +194,7 @@ def _large(value: object) -> str:
 
 def _wanted(message: str) -> str:
     words = message.removeprefix("Input should be ").removeprefix("a valid ")
-    if words.startswith("String should match"):
+    if words.startswith(("String should match", "string, unable")):
         return "a line of plain text"
     if words.startswith("dictionary"):
         return "a mapping"

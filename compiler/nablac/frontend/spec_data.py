@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
@@ -117,8 +118,8 @@ class DataReader:
         """The files that decided something of the model."""
         asked = isinstance(section.one_hot, list) or isinstance(section.index, list)
         asked |= any(value in ("mean", "median") for value in section.missing.values())
-        files = [file for file in self._files(section) if file.is_dir() or (asked and file.suffix == ".csv")]
-        return tuple(str(file.resolve()) for file in files)
+        files = [file for file in self._files(section) if os.path.isdir(file) or (asked and file.suffix == ".csv")]
+        return tuple(os.path.realpath(file) for file in files)
 
     # --- columns ------------------------------------------------------------------------------------------------------
 
@@ -153,7 +154,7 @@ class DataReader:
 
     def _classes(self, section: DataSection) -> dict[str, tuple[str, ...]]:
         """The classes of images are the folders that they lie in; they are kept under the target's name."""
-        folders = [file for file in self._files(section) if file.is_dir()]
+        folders = [file for file in self._files(section) if os.path.isdir(file)]
         if not folders:
             return {}
         names = tuple(sorted(entry.name for entry in folders[0].iterdir() if entry.is_dir() and entry.name[0] != "."))

@@ -131,18 +131,20 @@ class NetworkReader:
         if name in (*RESERVED, FORMULA) or name in self.builder.functions:
             raise NameError_(f"layer '{name}' is defined already", where=where, remedy="give it another name")
         seen: set[str] = set()
+        axes: set[str] = set()
+        for formal, text in section.reads.items():
+            axes.update(read_pattern(text, self.document.place((*path, "reads", formal))).axes)
         for key in ("reads", "params", "options"):
             for formal in getattr(section, key):
                 check_plain_name(formal, self.document.key((*path, key, formal)))
-                if formal in seen:
+                if formal in seen or formal in axes:
                     raise NameError_(
                         f"layer '{name}' gives '{formal}' two meanings",
+                        found="also an extent of what it reads" if formal in axes else None,
                         where=self.document.key((*path, key, formal)),
                         remedy="name one of them otherwise",
                     )
                 seen.add(formal)
-        for formal, text in section.reads.items():
-            read_pattern(text, self.document.place((*path, "reads", formal)))
         texts = tuple(lines(self.document, (*path, "equations"), section.equations))
         targets = [s.target for s in map(read_statement, texts) if isinstance(s, EquationText)]
         if not targets:

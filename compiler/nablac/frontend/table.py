@@ -76,6 +76,6 @@ def _is_integer(text: str) -> bool:
 def is_number(text: str) -> bool:
     """Whether a text is a number, and a finite one."""
     try:
-        return math.isfinite(float(text))
+        return "_" not in text and math.isfinite(float(text))
     except ValueError:
         return False

@@ -33,8 +33,14 @@ MAX_VALUES = 20_000
 
 Path = tuple[str | int, ...]
 
-_INTEGER = re.compile(r"[-+]?[0-9]{1,40}", re.ASCII)
+_INTEGERS = (
+    (re.compile(r"[-+]?[0-9]{1,40}", re.ASCII), 10),
+    (re.compile(r"0x[0-9a-fA-F]{1,40}", re.ASCII), 16),
+    (re.compile(r"0o[0-7]{1,40}", re.ASCII), 8),
+)
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?", re.ASCII)
+_NO_NUMBER = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)", re.ASCII)
+"""Infinity and what is not a number: read as such, to be refused as such."""
 _STRANGE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What YAML allows nowhere."""
 _WORDS: Mapping[str, bool | None] = {
@@ -228,8 +234,11 @@ class _Reader:
             return text
         if text in _WORDS:
             return _WORDS[text]
-        if _INTEGER.fullmatch(text):
-            return int(text)
+        for pattern, base in _INTEGERS:
+            if pattern.fullmatch(text):
+                return int(text, base)
+        if _NO_NUMBER.fullmatch(text):
+            return float(text.replace(".", ""))
         return float(text) if _FLOAT.fullmatch(text) else text
 
     def _line(self, event: ScalarEvent, where: Place) -> Line:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,13 +41,13 @@ def export(
 
     ``sizes`` are numbers for extents that the source only names.
     """
-    if not target.suffix and any((target / name).exists() for name in (CHECKPOINT, BEST)):
+    if not target.suffix and any(os.path.exists(target / name) for name in (CHECKPOINT, BEST)):
         raise CompileError(f"{target} holds a run", expected="a new folder", remedy="choose another name")
     if not target.suffix and (target / HISTORY).exists():
         raise CompileError(
             f"{target} holds a run's files", found=HISTORY, expected="a new folder", remedy="another name"
         )
-    if target.suffix and target.exists() and not force:
+    if target.suffix and os.path.exists(target) and not force:
         raise CompileError(f"{target} is there already", remedy="choose another name, or give --force")
     if target.suffix not in (".npz", ".safetensors", ".onnx", ""):
         raise CompileError(

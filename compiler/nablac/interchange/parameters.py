@@ -36,7 +36,7 @@ def read_parameters(path: str | Path) -> dict[str, Array]:
     Raises ``DataError`` for a file that cannot be read.
     """
     path = file_of(path)
-    if not path.suffix and not path.exists():
+    if not path.suffix and not os.path.exists(path):
         raise DataError(
             "there is no such run", expected="a run's folder, or a .npz or .safetensors file", where=str(path)
         )
@@ -54,7 +54,7 @@ def read_parameters(path: str | Path) -> dict[str, Array]:
 def file_of(path: str | Path) -> Path:
     """The file that is read: of a run's folder what the run gave."""
     path = Path(path)
-    return path / (BEST if (path / BEST).exists() else CHECKPOINT) if path.is_dir() else path
+    return path / (BEST if (path / BEST).exists() else CHECKPOINT) if os.path.isdir(path) else path
 
 
 def is_checkpoint(path: Path) -> bool:

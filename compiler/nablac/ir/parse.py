@@ -31,11 +31,15 @@ NOWHERE = Place("<text>")
 
 @dataclass(frozen=True)
 class ParsedEquations:
-    """Equations in an order in which they can be computed, the tensors they define, and the functions among them."""
+    """Equations in an order in which they can be computed, the tensors they define, and the functions among them.
+
+    ``written`` says of tensors where they are named, which is more than what is read: ``x - x`` reads nothing.
+    """
 
     equations: tuple[Equation, ...]
     tensors: tuple[Tensor, ...]
     functions: Mapping[str, FunctionText]
+    written: Mapping[str, Place]
 
 
 def parse_equations(
@@ -220,6 +224,7 @@ def _elaborate_all(texts: Iterable[EquationText], names: Names) -> ParsedEquatio
     names = replace(names, named=names.all_extents())
     equations: list[Equation] = []
     tensors: list[Tensor] = []
+    written: dict[str, Place] = {}
     known = dict(names.tensors)
     taken = set(names.taken)
     for text in texts:
@@ -231,5 +236,8 @@ def _elaborate_all(texts: Iterable[EquationText], names: Names) -> ParsedEquatio
             equations.append(equation)
             tensors.append(tensor)
             taken.add(tensor.name)
+        for name in names_in(text.body, names.functions):
+            if name in names.tensors:
+                written.setdefault(names.tensors[name].name, text.line.where)
         known[text.target] = made[-1][1]
-    return ParsedEquations(tuple(equations), tuple(tensors), names.functions)
+    return ParsedEquations(tuple(equations), tuple(tensors), names.functions, written)

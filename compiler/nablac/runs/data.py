@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -47,7 +48,7 @@ def class_names(module: ModuleType, sources: Sequence[str]) -> tuple[str, ...]:
     labels = [name for name in module.BATCHED if name in module.LABELS]
     categories = getattr(module, "CATEGORIES", {})
     names: Sequence[str] = next((categories[n] for n in (module.TARGET, *labels) if n in categories), ())
-    if not names and len(sources) == 1 and Path(sources[0]).is_dir():
+    if not names and len(sources) == 1 and os.path.isdir(sources[0]):
         names = sorted(entry.name for entry in Path(sources[0]).iterdir() if entry.is_dir() and entry.name[0] != ".")
     return tuple(names) if labels and len(names) == module.LABELS[labels[-1]] else ()
 

@@ -51,8 +51,9 @@ class RateRange:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             replace(path, text.getvalue().encode())
-        except OSError as error:
-            raise DataError(f"{folder} cannot be written to", found=error.strerror) from None
+        except (OSError, ValueError) as error:
+            found = getattr(error, "strerror", None) or str(error)
+            raise DataError(f"{folder} cannot be written to", found=found) from None
         try:
             picture = self.draw()
         except ImportError:

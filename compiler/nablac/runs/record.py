@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ class Record:
     """
 
     def __init__(self, spec: str, arguments: Sequence[str]) -> None:
-        source = spec if Path(spec).is_file() else spec.rpartition(":")[0]
+        source = spec if os.path.isfile(spec) else spec.rpartition(":")[0]
         text = Path(source).read_bytes()
         self.facts = {
             "version": __version__,
