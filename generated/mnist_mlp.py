@@ -393,7 +393,7 @@ def _convert(subject, value, shape, dtype, within=()):
     except (ValueError, TypeError, RuntimeError) as error:  # a ragged list, another package's tensor
         raise InputError(f"{subject} is no array of numbers", error, dtype) from error
     if array.dtype.kind not in ("iu" if dtype == "int64" else "biuf") or isinstance(value, bool | np.ma.MaskedArray):
-        found = array.dtype if type(value) is np.ndarray else repr(value)
+        found = {np.ndarray: array.dtype, np.memmap: f"{array.dtype}{[*array.shape]}"}.get(type(value), repr(value))
         raise InputError(f"{subject} has the wrong dtype", found, dtype, "convert it")
     named = {e: size for e, size in zip(shape, array.shape, strict=False) if isinstance(e, str)}
     if array.shape != tuple(named.get(e, e) for e in shape) or not array.size:
@@ -569,15 +569,15 @@ def fit(*, epochs=20, batch_size=64, seed=0, lr=0.1, validation=None, out=None, 
 
 
 def _begin(out, resume, settings, start):
-    """The run to go on from: what the folder holds, or the start in a folder without a run."""
+    """The run to go on from: what the folder holds, or the start where it holds none."""
     if resume and not out:
         raise InputError("there is no run to go on from", "no folder", "out, a folder that holds a run")
     with _told(out, "a folder for the run"):  # told before the first epoch, not after it
         out = Path(out) if out else None
         if out and not resume:
             out.mkdir(parents=True, exist_ok=True)
-        if out and not resume and Path(out, "checkpoint.npz").exists():
-            raise InputError(f"{out} holds a run", "checkpoint.npz", "a new folder", "another out, or resume=True")
+            if held := [n for n in ("checkpoint.npz", "history.csv", "curves.png") if Path(out, n).exists()]:
+                raise InputError(f"{out} holds a run's files", ", ".join(held), "none", "another out, or resume=True")
     run = Run.load(out) if resume else dataclasses.replace(start, settings=settings, folder=out)
     if other := {name: value for name, value in settings.items() if run.settings.get(name) != value}:
         raise InputError(f"the run in {out} was trained otherwise", {k: run.settings.get(k) for k in other}, other)
@@ -752,13 +752,12 @@ def _info(_):
 
 def _train(options):
     try:
-        validation = float(" ".join(options.val)) if options.val else None
+        options.validation = float(" ".join(options.val)) if options.val else None
     except ValueError:
-        validation = [*map(load(*options.val, target=options.target).get, BATCHED or READS["forward"])]
-    data, settings = load(*options.data, target=options.target), {name: getattr(options, name) for name in TRAINING}
-    settings |= {"validation": validation, "resume": options.resume}
-    out = options.out or Path("runs", NAME)
-    run = fit(**data, **settings, out=out, callbacks=options.callbacks, progress=options.progress)
+        options.validation = [*map(load(*options.val, target=options.target).get, BATCHED or READS["forward"])]
+    settings = {name: getattr(options, name) for name in (*TRAINING, "validation", "resume", "callbacks", "progress")}
+    data, out = load(*options.data, target=options.target), options.out or Path("runs", NAME)
+    run = fit(**data, **settings, out=out)
     print(*(f"{name} {value:.6g}" for name, value in (run.history or [{}])[-1].items()), sep="  ")
     print(f"wrote {', '.join(sorted(path.name for path in out.iterdir()))} in {out}")
 
@@ -782,7 +781,8 @@ def main(arguments=None, callbacks=(), progress=True):
     parser.add_argument("--data", nargs="+", default=[], help=f"files with {', '.join(READS['forward'])}")
     parser.add_argument("--val", nargs="+", default=[], help="validation files, or the fraction to hold out")
     parser.add_argument("--target", default=TARGET, help="the column of a .csv file that is to be learned")
-    parser.add_argument("--out", type=Path, help=f"the run's folder; default: runs/{NAME}")
+    parser.add_argument("--out", type=lambda name: Path(name) if name else parser.error("--out names no folder"),
+                        help=f"the run's folder; default: runs/{NAME}")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in that folder")
     for name, value in TRAINING.items():
         parser.add_argument(f"--{name}".replace("_", "-"), type=type(value), default=value, help=f"default: {value}")

@@ -278,7 +278,7 @@ def _convert(subject, value, shape, dtype, within=()):
     except (ValueError, TypeError, RuntimeError) as error:  # a ragged list, another package's tensor
         raise InputError(f"{subject} is no array of numbers", error, dtype) from error
     if array.dtype.kind not in ("iu" if dtype == "int64" else "biuf") or isinstance(value, bool | np.ma.MaskedArray):
-        found = array.dtype if type(value) is np.ndarray else repr(value)
+        found = {np.ndarray: array.dtype, np.memmap: f"{array.dtype}{[*array.shape]}"}.get(type(value), repr(value))
         raise InputError(f"{subject} has the wrong dtype", found, dtype, "convert it")
     named = {e: size for e, size in zip(shape, array.shape, strict=False) if isinstance(e, str)}
     if array.shape != tuple(named.get(e, e) for e in shape) or not array.size:
@@ -652,20 +652,30 @@ def fit(*, epochs=100, batch_size=16, seed=0, lr=0.01, patience=0, checkpoint_ev
 
 
 def _begin(out, resume, settings, start):
-    """The run to go on from and its best epoch: what the folder holds, or the start in a folder without a run."""
+    """The run to go on from and its best epoch: what the folder holds, or the start where it holds none."""
     if resume and not out:
         raise InputError("there is no run to go on from", "no folder", "out, a folder that holds a run")
     with _told(out, "a folder for the run"):  # told before the first epoch, not after it
         out = Path(out) if out else None
         if out and not resume:
             out.mkdir(parents=True, exist_ok=True)
-        kept = [name for name in ("checkpoint.npz", "best.npz") if out and Path(out, name).exists()]
-    if not resume and kept:
+        ours = re.compile(r"(checkpoint|best|epoch_\d+)\.npz|history\.csv|record\.json|curves\.png").fullmatch
+        held = sorted(path.name for path in out.glob("*") if ours(path.name)) if out else []
+        begun = "record.json" in held and Path(out, "record.json").read_bytes().startswith(b'{\n "model": "')
+    kept = [name for name in ("checkpoint.npz", "best.npz") if name in held]
+    if kept and not resume:
         remedy = "another out, or resume=True (--resume) to go on from it"
         raise InputError(f"{out} holds a run", ", ".join(kept), "a new folder", remedy)
-    if not resume:
+    if not kept:
+        if resume and not begun:
+            remedy = "leave out resume=True (--resume)"
+            raise InputError(f"{out} holds no run to go on from", "no checkpoint.npz", f"a run of {NAME}", remedy)
+        if foreign := [name for name in held if not begun or name != "record.json"]:
+            raise InputError(f"{out} holds a run's files", ", ".join(foreign), "a new folder", "another out (--out)")
+        if resume:
+            print(f"{out}: the run was stopped before its first checkpoint, and begins anew", file=sys.stderr)
         return [dataclasses.replace(start, settings=settings, folder=out)] * 2
-    runs = [Run.load(out, name) for name in kept or ["checkpoint.npz"]]
+    runs = [Run.load(out, name) for name in kept]
     run = max(runs, key=lambda run: len(run.history))  # the best is the longer one if a save was cut short
     if other := {name: value for name, value in settings.items() if run.settings.get(name) != value}:
         raise InputError(f"the run in {out} was trained otherwise", {k: run.settings.get(k) for k in other}, other)
@@ -801,8 +811,8 @@ class _Estimator:
         return predict(self.params_, x=X)["p"]
 
     def predict(self, X):
-        """The targets."""
-        return self._predicted(X)
+        """The targets, in float64 as scikit-learn has them."""
+        return self._predicted(X).astype(np.float64)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -982,17 +992,17 @@ def _info(_):
 
 def _train(options):
     try:
-        validation = float(" ".join(options.val)) if options.val else None
+        options.validation = float(" ".join(options.val)) if options.val else None
     except ValueError:
-        validation = [*map(load(*options.val, target=options.target).get, BATCHED or READS["forward"])]
-    data, settings = load(*options.data, target=options.target), {name: getattr(options, name) for name in TRAINING}
-    settings |= {"validation": validation, "resume": options.resume}
+        options.validation = [*map(load(*options.val, target=options.target).get, BATCHED or READS["forward"])]
+    settings = {name: getattr(options, name) for name in (*TRAINING, "validation", "resume", "callbacks", "progress")}
+    data = load(*options.data, target=options.target)
     if options.mpi and Ranks().rank:
         return fit(**data, **settings, mpi=True) and 0  # the first process alone has a folder, shows and prints
     settings["mpi"] = options.mpi
     out = options.out or _folder(fresh=not options.resume)
     try:
-        run = fit(**data, **settings, out=out, callbacks=options.callbacks, progress=options.progress)
+        run = fit(**data, **settings, out=out)
     finally:
         if not options.out:
             with contextlib.suppress(OSError):
@@ -1034,7 +1044,8 @@ def main(arguments=None, callbacks=(), progress=True):
     parser.add_argument("--data", nargs="+", default=[], help=f"files with {', '.join(READS['forward'])}")
     parser.add_argument("--val", nargs="+", default=[], help="validation files, or the fraction to hold out")
     parser.add_argument("--target", default=TARGET, help="the column of a .csv file that is to be learned")
-    parser.add_argument("--out", type=Path, help=f"the run's folder; default: a new runs/{NAME}, or the last one")
+    parser.add_argument("--out", type=lambda name: Path(name) if name else parser.error("--out names no folder"),
+                        help=f"the run's folder; default: a new runs/{NAME}, or the last one")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in that folder")
     parser.add_argument("--mpi", action="store_true", help="train by all processes that mpirun has started")
     for name, value in TRAINING.items():

@@ -88,6 +88,14 @@ def test_folds_hold_every_row_out_once() -> None:
     for k in (0, 1, 84):
         with pytest.raises(DataError, match="these rows make no folds"):
             nablac.data.folds(83, k)
+    for wrong in (2.5, "3", True, None):
+        with pytest.raises(DataError) as error:
+            nablac.data.folds(83, wrong)  # type: ignore[arg-type]
+        assert str(error.value) == (
+            f"DataError: k is no whole number\n  found:    {wrong!r}\n  expected: a number such as 5"
+        )
+    with pytest.raises(DataError, match="seed is out of range\n  found:    -1\n"):
+        nablac.data.folds(83, 5, -1)
 
 
 def test_cross_validation(titanic: ModuleType, passengers: Path, tmp_path: Path) -> None:

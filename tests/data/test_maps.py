@@ -56,6 +56,18 @@ def test_a_mapped_array_is_the_array(m: ModuleType, tmp_path: Path, dtype: str) 
     assert (m.loss_and_grad(params, **data)[1] == m.loss_and_grad(params, x=x, y=y)[1]).all()
 
 
+def test_a_map_of_another_kind_is_told_by_its_kind_and_not_by_its_numbers(m: ModuleType, tmp_path: Path) -> None:
+    made = nablac.data.store([{"x": np.ones((100, 6)), "y": np.ones((100, 1))}], tmp_path / "made")
+    with pytest.raises(m.InputError) as error:
+        m.fit(**made, epochs=1, progress=False)
+    assert str(error.value) == (
+        "the input 'y' has the wrong dtype\n"
+        "  found:    float64[100, 1]\n"
+        "  expected: int64\n"
+        "  remedy:   convert it"
+    )
+
+
 @pytest.mark.parametrize("validation", [None, 0.2, "files"])
 def test_training_gives_the_same_bytes(m: ModuleType, tmp_path: Path, validation: object) -> None:
     data = m.load(*write(tmp_path, "u1"))

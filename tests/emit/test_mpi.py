@@ -224,7 +224,7 @@ def test_ctrl_c_keeps_the_last_epoch(place: Path, s: ModuleType) -> None:
     [
         (["--lr", "3e38", "--out", "far"], "process 0 of 2 ends the run\nInputError: the loss is not finite in epoch"),
         (["--batch-size", "0", "--out", "none"], "process 0 of 2 ends the run\nInputError: batch_size is out of"),
-        (["--resume", "--out", "nowhere"], "InputError: nowhere cannot be used"),
+        (["--resume", "--out", "nowhere"], "InputError: nowhere holds no run to go on from"),
     ],
 )
 def test_a_mistake_is_told_once_and_ends_all(place: Path, more: list[str], message: str) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.emit.small_models import samples
+from tests.emit.small_models import CLASSIFIER, classifier, loaded, samples, text_of
 
 
 def noisy(rows: int = 40, seed: int = 0) -> tuple[Any, Any]:
@@ -308,6 +309,65 @@ def test_a_folder_with_a_run_is_not_written_over(m: ModuleType, tmp_path: Path) 
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.parametrize("name", ["history.csv", "curves.png", "record.json", "epoch_0002.npz", "checkpoint.npz"])
+def test_files_of_the_users_own_are_not_written_over(m: ModuleType, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    (tmp_path / "notes.txt").write_text("mine, and in nobody's way")
+    with pytest.raises(m.InputError) as error:
+        m.fit(**given(epochs=2, out=tmp_path))
+    told = (
+        f"{tmp_path} holds a run's files\n  found:    {name}\n  expected: a new folder\n  remedy:   another out (--out)"
+    )
+    if name != "checkpoint.npz":
+        assert str(error.value) == told
+    assert (tmp_path / name).read_text() == "mine" and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(
+    m: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Resumed or not; but not where a file of the user's own has come into the folder."""
+
+    def killed(*given: Any) -> None:
+        raise SystemExit(9)
+
+    whole = m.fit(**given(epochs=2, out=tmp_path / "whole"))
+    for resume in (True, False):
+        path = tmp_path / str(resume)
+        with monkeypatch.context() as patch, pytest.raises(SystemExit):
+            patch.setattr(m, "_epoch", killed)
+            m.fit(**given(epochs=2, out=path))
+        assert [file.name for file in path.iterdir()] == ["record.json"]
+        (path / "history.csv").write_text("mine")
+        with pytest.raises(m.InputError, match="holds a run's files\n  found:    history.csv\n"):
+            m.fit(**given(epochs=2, out=path, resume=resume))
+        (path / "history.csv").unlink()
+        capsys.readouterr()
+        run = m.fit(**given(epochs=2, out=path, resume=resume))
+        said = f"{path}: the run was stopped before its first checkpoint, and begins anew\n"
+        assert capsys.readouterr().err == (said if resume else "") and (run.params == whole.params).all()
+
+
+def test_nothing_to_go_on_from(m: ModuleType, tmp_path: Path) -> None:
+    for name in ("history.csv", "record.json"):
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(m.InputError) as error:
+        m.fit(**given(epochs=2, out=tmp_path, resume=True))
+    assert str(error.value) == (
+        f"{tmp_path} holds no run to go on from\n"
+        "  found:    no checkpoint.npz\n"
+        "  expected: a run of classifier\n"
+        "  remedy:   leave out resume=True (--resume)"
+    )
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_a_folder_has_a_name(m: ModuleType, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        m.main([command, "--out", ""])
+    assert stop.value.code == 2 and capsys.readouterr().err.endswith("error: --out names no folder\n")
+
+
 def test_the_command_takes_the_next_folder(
     m: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -343,3 +403,24 @@ def test_two_commands_at_once_have_a_folder_each(m: ModuleType, folder: Path, tm
         process.communicate()
     found = {m.Run.load(path).settings["seed"] for path in (tmp_path / "runs").iterdir()}
     assert found == {0, 1, 2}
+
+
+@pytest.mark.parametrize("name", ["history.csv", "curves.png", "checkpoint.npz"])
+def test_without_the_part_for_runs_nothing_is_written_over_either(
+    folder: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = classifier()
+    lean = loaded(text_of(replace(model, module=replace(model.module, runs=False)), CLASSIFIER), folder, "lean")
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(lean.InputError) as error:
+        lean.fit(x=samples(40)[0], y=samples(40)[1], out=tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path} holds a run's files\n"
+        f"  found:    {name}\n"
+        "  expected: none\n"
+        "  remedy:   another out, or resume=True"
+    )
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+    with pytest.raises(SystemExit):
+        lean.main(["train", "--out", ""])
+    assert capsys.readouterr().err.endswith("error: --out names no folder\n")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 import nablac as nc
 from nablac.errors import SpecError
@@ -216,11 +218,39 @@ def test_plateau_is_a_factor_of_the_rate_before_it() -> None:
         ("constant", {"by": "step"}, "schedule 'constant' has no option 'by'"),
         ("plateau", {"factor": 1}, "'factor' cannot be 1"),
         ("plateau", {"patience": 0.5}, "'patience' cannot be 0.5"),
+        ("multi_step", {"at": []}, "schedule 'multi_step': 'at' is empty\n  expected: a number, or some of them"),
     ],
 )
 def test_wrong_schedules(name: str, options: Mapping[str, object], told: str) -> None:
     with pytest.raises(SpecError, match=told):
         named_schedule(name, options, {}, 9)
+
+
+LISTS = {
+    "{cosine: {low: 5}}": (
+        "schedule 'cosine' would rise: it goes down to 'low'\n"
+        "  found:    low: 5, above lr: 0.02\n"
+        "  expected: at most 0.02"
+    ),
+    "[{warmup: {over: 2}}, {restarts: {every: 3, low: 1}}]": "schedule 'restarts' would rise: it goes down to 'low'",
+    "[plateau, {plateau: {patience: 3}}]": "'plateau' stands twice in a list of schedules",
+}
+
+
+@pytest.mark.parametrize("text", LISTS)
+def test_schedules_that_do_not_fit(text: str) -> None:
+    """To the rate, or to each other; told with their place, and the same in Python."""
+    head = "model: m\nparams: {a: real}\nloss: a**2\n"
+    with pytest.raises(SpecError) as error:
+        model_of_spec(head + f"optimizer:\n  sgd: 0.02\n  schedule: {text}\n")
+    assert str(error.value).startswith(f"SpecError: {LISTS[text]}") and "<spec>:6:" in str(error.value)
+    with pytest.raises(SpecError, match=re.escape(LISTS[text])):
+        nc.SGD(0.02, schedule=YAML(typ="safe").load(text)).make()
+
+
+def test_a_formula_may_rise_before_a_fall_to_more() -> None:
+    head = "model: m\nparams: {a: real}\nloss: a**2\n"
+    model_of_spec(head + "optimizer:\n  sgd: 0.02\n  schedule: [100*lr0, {cosine: {low: 1}}]\n")
 
 
 def test_a_plateau_from_above_is_refused() -> None:

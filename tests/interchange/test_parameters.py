@@ -108,6 +108,45 @@ def test_a_run_s_best_epoch_is_what_it_gave(spec: Path, arrays: Arrays) -> None:
     same(read_parameters(spec.with_name("run") / "checkpoint.npz"), last)
 
 
+def test_of_a_run_with_a_mean_it_is_the_mean(spec: Path) -> None:
+    """What ``predict`` uses, in every kind of file; of parameters by name there is no mean."""
+    spec.write_text(SPEC + "optimizer: {adam: {lr: 0.1, ema: 0.9}}\n")
+    module = compile_network(load_spec(spec)).module
+    x, y = RANDOM.normal(size=(40, 3)), RANDOM.normal(size=(40, 2))
+    learned = module.fit(x=x, y=y, epochs=3, progress=False, out=spec.parent / "run")
+    mean = dict(module.unpack(module.averaged(learned.params, learned.state)))
+    assert not np.allclose(mean["linear_1.W"], module.unpack(learned.params)["linear_1.W"], atol=1e-3)
+    for name in ("all.npz", "all.safetensors", "new"):
+        result = run("export", spec, "--params", spec.parent / "run", "--to", spec.parent / name)
+        assert result.exit_code == 0, result.output
+        same(read_parameters(spec.parent / name), mean)
+    again = module.Run.load(spec.parent / "new")
+    assert (module.averaged(again.params, again.state) == module.pack(mean)).all()
+    checkpoint = spec.parent / "run" / "checkpoint.npz"
+    assert run("export", spec, "--params", checkpoint, "--to", spec.parent / "one.npz").exit_code == 0
+    assert run("export", spec, "--params", spec.parent / "all.npz", "--to", spec.parent / "two.npz").exit_code == 0
+    assert (spec.parent / "one.npz").read_bytes() == (spec.parent / "two.npz").read_bytes()
+    spec.write_text(SPEC + "optimizer: {sgd: {lr: 0.1, ema: 0.9}}\n")
+    result = run("export", spec, "--params", checkpoint, "--to", spec.parent / "three.npz")
+    assert result.exit_code == 2 and result.output == (
+        "DataError: the run has no mean of its parameters\n"
+        f"  found:    state in {checkpoint.parent} has the wrong shape\n"
+        f"  where:    {checkpoint}\n"
+        "  remedy:   export it with the spec that it was trained by\n"
+    )
+
+
+def test_a_folder_with_files_of_the_users_own_is_kept(spec: Path, arrays: Arrays) -> None:
+    write_parameters(spec.parent / "all.npz", arrays)
+    (mine := spec.parent / "mine").mkdir()
+    (mine / "history.csv").write_text("mine")
+    result = run("export", spec, "--params", spec.parent / "all.npz", "--to", mine)
+    assert result.exit_code == 2 and (mine / "history.csv").read_text() == "mine"
+    assert result.output.startswith(f"CompileError: {mine} holds a run's files\n  found:    history.csv\n")
+    result = run("export", spec, "--params", spec.parent / "all.npz", "--to", "")
+    assert result.exit_code == 2 and "it names nothing" in result.output
+
+
 def test_nothing_that_is_there_is_lost(spec: Path, arrays: Arrays, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = spec.with_name("first.npz"), spec.with_name("second.npz")
     write_parameters(first, arrays)
@@ -261,10 +300,7 @@ def test_extents_that_a_spec_only_names(tmp_path: Path) -> None:
     """The data fixes them elsewhere; here ``--size`` does."""
     spec, start = tmp_path / "open.yaml", tmp_path / "start.npz"
     spec.write_text(
-        "model: open\n"
-        'inputs: {x: "real[n, d]", y: "label[n, C]"}\n'
-        "network: [{linear: C}]\n"
-        "loss: cross_entropy\n"
+        'model: open\ninputs: {x: "real[n, d]", y: "label[n, C]"}\nnetwork: [{linear: C}]\nloss: cross_entropy\n'
     )
     arrays = {"linear_1.W": RANDOM.normal(size=(4, 3)).astype(np.float32), "linear_1.b": np.ones(4, np.float32)}
     write_parameters(start, arrays)

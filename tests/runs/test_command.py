@@ -118,6 +118,25 @@ def test_runs_never_overwrite_each_other(spec: Path) -> None:
     assert contents(Path("runs/blobs")) == before
 
 
+@pytest.mark.parametrize("name", ["samples.csv", "evaluation.json", "history.jsonl", "roc.png", "history.csv"])
+def test_files_of_the_users_own_are_not_written_over(spec: Path, name: str) -> None:
+    """Nor the training table itself, if it is called as what a run writes."""
+    Path("mine").mkdir()
+    Path("mine", name).write_bytes(spec.with_name("blobs.csv").read_bytes())
+    before = contents(Path("mine"))
+    result = run("train", spec, "--epochs", 1, "--out", "mine", "--data", spec.with_name("blobs.csv"))
+    assert result.exit_code == 2 and contents(Path("mine")) == before
+    assert f"Error: mine holds a run's files\n  found:    {name}\n  expected: a new folder\n" in result.output
+    assert "  remedy:   another " in result.output
+
+
+@pytest.mark.parametrize("command", ["train", "lr-range"])
+def test_a_folder_has_a_name(spec: Path, command: str) -> None:
+    result = run(command, spec, "--out", "")
+    assert result.exit_code == 2 and not list(Path().iterdir())
+    assert result.output.startswith("OptionError: argument --out: it names no folder\n")
+
+
 def test_a_resumed_run_ends_with_the_bytes_of_one_that_was_not_stopped(spec: Path) -> None:
     assert run("train", spec, "--epochs", 6, "--out", "whole").exit_code == 0
     assert run("train", spec, "--epochs", 2, "--out", "parts").exit_code == 0
@@ -255,6 +274,90 @@ def test_folds(spec: Path) -> None:
     assert all((folder / f"fold_{k}" / "checkpoint.npz").exists() for k in (1, 2, 3))
     assert json.loads((folder / "fold_2" / "record.json").read_text())["nablac"]["spec_text"] == SPEC
     assert run("train", spec, "--folds", 3, "--resume").exit_code == 2
+    before = (folder / "folds.csv").read_bytes()
+    refused = run("train", spec, "--folds", 2, "--epochs", 1, "--out", folder)
+    assert refused.exit_code == 2 and (folder / "folds.csv").read_bytes() == before
+    assert refused.output.endswith(
+        "DataError: runs/blobs holds the runs of folds\n"
+        "  found:    fold_1, fold_2, folds.csv\n"
+        "  expected: a new folder\n"
+        "  remedy:   another out (--out)\n"
+    )
+
+
+def test_folds_are_not_watched(spec: Path) -> None:
+    result = run("train", spec, "--folds", 3, "--tensorboard", "events")
+    assert result.exit_code == 2 and not Path("events").exists()
+    assert result.output == (
+        "OptionError: these do not go together\n"
+        "  found:    --tensorboard with --folds\n"
+        "  remedy:   leave one of them out\n"
+    )
+
+
+UNSHARED = {
+    "module: {estimator: false, mpi: false}": ("a spec that says module: {mpi: false}", "leave that out of the spec"),
+    "network: [{linear: 3}, batch_norm]": (
+        "a loss that is no mean over the rows of a batch, as none is with batch norm",
+        "leave out --mpi",
+    ),
+    "optimizer: lbfgs": ("the optimizer lbfgs, which takes all samples in each step", "another optimizer"),
+}
+
+
+@pytest.mark.parametrize("line", UNSHARED)
+def test_a_model_that_cannot_be_shared(spec: Path, line: str) -> None:
+    key = line.partition(":")[0]
+    lines = [line if text.startswith(f"{key}:") else text for text in spec.read_text().splitlines()]
+    if key != "module":
+        lines.remove("module: {estimator: false, mpi: false}")
+    if key == "optimizer":
+        lines.remove("train: {epochs: 4, batch_size: 16}")
+    Path("other.yaml").write_text("\n".join(lines))
+    result = run("train", "other.yaml", "--mpi")
+    found, remedy = UNSHARED[line]
+    assert result.exit_code == 2
+    assert result.output == (
+        "OptionError: this model cannot be shared among processes\n"
+        f"  found:    {found}\n"
+        "  expected: a mean over the rows, to which each process adds its share\n"
+        f"  remedy:   {remedy}\n"
+    )
+
+
+UPWARD = """\
+model: upward
+inputs: {x: "real[n]"}
+params: {a: real ~ constant(0)}
+loss: mean[i](1 - (a - x[i])**2)
+optimizer: {sgd: {lr: 0.1, maximize: true}}
+train: {epochs: 6, batch_size: 8, patience: 2}
+data: {train: x.npz}
+"""
+
+
+def test_early_stopping_looks_for_a_large_loss_where_it_is_made_large() -> None:
+    """Also in what is printed, in folds and in a sweep, which says how the best is chosen where settings differ."""
+    Path("upward.yaml").write_text(UPWARD)
+    np.savez("x.npz", x=np.linspace(1, 2, 16))
+    result = run("train", "upward.yaml", "--out", "run")
+    assert result.exit_code == 0, result.output
+    best = compiled("upward.yaml", None)[0].Run.load("run", "best.npz").history
+    assert len(best) == 6 and best[-1]["train_loss"] > best[0]["train_loss"]
+    assert result.stdout.startswith("epoch 6  ")
+    assert run("train", "upward.yaml", "--folds", 2, "--out", "folds").exit_code == 0
+    module = compiled("upward.yaml", None)[0]
+    with Path("folds/folds.csv").open() as file:
+        losses = [float(row["val_loss"]) for row in csv.DictReader(file)]
+    assert losses == [module.Run.load(f"folds/fold_{k}").history[-1]["val_loss"] for k in (1, 2)]
+    swept = run("sweep", "upward.yaml", "--set", "lr=0.01,0.1", "--jobs", 1, "--out", "sweep")
+    assert swept.exit_code == 0, swept.output
+    assert "best: setting 2  lr=0.1\n" in swept.output
+    mixed = run("sweep", "upward.yaml", "--set", "optimizer.sgd.maximize=true,false", "--dry-run")
+    assert mixed.exit_code == 2 and mixed.output == (
+        "SpecError: some settings make the loss large, others small\n"
+        "  remedy:   say what the best has: --max MEASURE or --min MEASURE\n"
+    )
 
 
 def test_classes_that_differ_much_are_a_table(spec: Path) -> None:

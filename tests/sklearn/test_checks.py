@@ -6,7 +6,11 @@ from pathlib import Path
 from unittest import SkipTest
 
 import pytest
-from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
+from sklearn.utils.estimator_checks import (
+    check_estimator,
+    check_regressor_multioutput,
+    estimator_checks_generator,
+)
 
 from nablac.sklearn import estimator
 
@@ -41,3 +45,10 @@ def test_a_regressor_passes_the_checks_of_regressors(specs: Path) -> None:
 @pytest.mark.parametrize("name", ["line", "lines", "shares", "weighted", "binary"])
 def test_every_form_of_output_passes_every_check(name: str, specs: Path) -> None:
     passes(specs / f"{name}.yaml")
+
+
+def test_targets_of_a_narrow_model_are_as_scikit_learn_has_them(specs: Path, tmp_path: Path) -> None:
+    """In float64, whatever the model's dtype."""
+    narrow = tmp_path / "lines.yaml"
+    narrow.write_text((specs / "lines.yaml").read_text().replace("float64", "float32"))
+    check_regressor_multioutput("lines", estimator(narrow))

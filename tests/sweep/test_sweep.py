@@ -268,6 +268,23 @@ def test_a_folder_that_cannot_be_is_told(line: Path, tmp_path: Path) -> None:
         run_plan(plan_of(line), HERE, tmp_path / "file")
 
 
+def test_files_of_the_users_own_are_not_written_over(line: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    (tmp_path / "settings.csv").write_text("mine")
+    result = sweep(line, "--set", "lr=0.1", "--out", tmp_path, "--jobs", 1)
+    assert result.exit_code == 2 and (tmp_path / "settings.csv").read_text() == "mine"
+    assert result.output.splitlines()[1:] == [
+        f"CompileError: {tmp_path} holds files that the sweep would write, and no sweep",
+        "  found:    settings.csv",
+        "  expected: a new folder, or one of a sweep",
+        "  remedy:   choose another --out",
+    ]
+    for _ in range(2):
+        assert sweep(line, "--set", "lr=0.1", "--out", tmp_path / "new", "--jobs", 1).exit_code == 0
+    result = sweep(line, "--out", "")
+    assert result.exit_code == 2 and "--out" in result.output and "it names nothing" in result.output
+
+
 class Nowhere(Executor):
     """Nobody does what it is given."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from nablac.cli.shared import DTYPE, told
+from nablac.cli.shared import DTYPE, Named, told
 from nablac.errors import CompileError
 
 
@@ -24,7 +24,7 @@ from nablac.errors import CompileError
     "target",
     metavar="FILE",
     required=True,
-    type=click.Path(path_type=Path),
+    type=Named(),
     help="NAME.safetensors, NAME.npz or NAME.onnx; without an ending, a run's folder.",
 )
 @click.option(

@@ -45,6 +45,18 @@ def telling() -> Iterator[None]:
         sys.exit(DEFECT)
 
 
+class Named(click.Path):
+    """A path that has a name: an empty one would be the folder that one is in."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not os.fspath(value):
+            self.fail("it names nothing", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 DTYPE = click.option(
     "--dtype", type=click.Choice(["float32", "float64"]), help="Width of the numbers, over the spec's own."
 )
@@ -52,8 +64,8 @@ DUMP = click.option(
     "--dump",
     metavar="PASS",
     multiple=True,
-    help="Print the gradient program after a pass (trace, canonicalise, stabilise, differentiate, "
-    "contract, inline, shift, share, shorten).",
+    help="Print the gradient program after a pass (trace, canonicalise, select, stabilise, logsum, "
+    "differentiate, resolve, scale, contract, inline, shift, shorten, share).",
 )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nablac.cli.shared import told
+from nablac.cli.shared import Named, told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,9 +52,7 @@ SHOWN = 30
 @click.option("--dask", "address", metavar="ADDRESS", help="The scheduler of a Dask cluster that runs them.")
 @click.option("--min", "smallest", metavar="MEASURE", help="What the smallest is best of: val_loss unless it is said.")
 @click.option("--max", "largest", metavar="MEASURE", help="What the largest is best of, such as val_accuracy.")
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="The sweep's folder (default: runs/NAME-sweep)."
-)
+@click.option("--out", type=Named(file_okay=False), help="The sweep's folder (default: runs/NAME-sweep).")
 @click.option("--dry-run", is_flag=True, help="Read and compile all settings, and train none.")
 @told
 def sweep(
@@ -94,17 +92,22 @@ def sweep(
     settings = read_settings(texts)
     plan = make_plan(spec, settings, list(draws(settings, count, seed) if count else grid(settings)), repeats)
     by = check_measure(largest or smallest or plan.measures[0], plan)
+    if not (largest or smallest) and plan.maximize is None:
+        remedy = "say what the best has: --max MEASURE or --min MEASURE"
+        raise SpecError("some settings make the loss large, others small", remedy=remedy)
+    upward = bool(largest or (plan.maximize and not smallest))
     click.echo(f"{plan.described} ({plan.compiled} compiled now)")
     if dry_run:
         for number, values in enumerate(plan.values, 1):
             click.echo(f"{number:>5}  " + "  ".join(f"{k}={v}" for k, v in zip(plan.keys, values, strict=True)))
         return
     folder = out or Path("runs", f"{plan.name}-sweep")
-    results, stopped = _run(plan, folder, by, bool(largest), jobs, address)
-    results.write(folder)
-    console = Console()
-    console.print(_table(results, console))
-    _tell(results, folder, console)
+    results, stopped = _run(plan, folder, by, upward, jobs, address)
+    if results.outcomes:
+        results.write(folder)
+        console = Console()
+        console.print(_table(results, console))
+        _tell(results, folder, console)
     if stopped:
         click.echo(
             f"stopped after {len(results.outcomes)} of {len(plan.trials)} runs; the same command goes on", err=True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nablac.cli.shared import DTYPE, network, told
+from nablac.cli.shared import DTYPE, Named, network, told
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--tensorboard",
     metavar="FOLDER",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Named(file_okay=False),
     help="Event files for TensorBoard, below this folder, in one named as the run's.",
 )
 @click.option(

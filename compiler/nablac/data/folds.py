@@ -22,6 +22,11 @@ def folds(rows: int, k: int, seed: int = 0, labels: Any = None) -> list[tuple[np
     >>> [held.tolist() for _, held in folds(5, 2, labels=[0, 0, 0, 1, 1])]
     [[1, 2, 3], [0, 4]]
     """
+    for name, value in (("k", k), ("seed", seed)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise DataError(f"{name} is no whole number", found=f"{value!r:.60}", expected="a number such as 5")
+    if seed < 0:
+        raise DataError("seed is out of range", found=f"{seed}", expected="at least 0")
     if not 2 <= k <= rows:
         raise DataError("these rows make no folds", found=f"{k} folds of {rows} rows", expected=f"2 to {rows} folds")
     order = np.random.Generator(np.random.Philox(key=np.array([seed, 2**35], np.uint64))).permutation(rows)
@@ -88,8 +93,11 @@ def cross_validate(
         raise DataError("an input is missing", found=", ".join(data) or "none", expected=", ".join(missing))
     data = module._mapped(data) if hasattr(module, "_mapped") else data
     labels = [data[name] for name in batched if name in module.LABELS and np.ndim(data[name]) == 1]
+    parts = folds(len(data[batched[0]]), k, seed, *labels[-1:])
+    if out is not None:
+        _keep_runs(Path(out), k)
     found = []
-    for number, (train, held) in enumerate(folds(len(data[batched[0]]), k, seed, *labels[-1:]), 1):
+    for number, (train, held) in enumerate(parts, 1):
         run = module.fit(
             **{name: _rows(module, array, train) if name in batched else array for name, array in data.items()},
             validation=tuple(_rows(module, data[name], held) for name in batched),
@@ -97,7 +105,7 @@ def cross_validate(
             out=Path(out, f"fold_{number}") if out else None,
             **settings,
         )
-        best = min(run.history, key=lambda row: row["val_loss"]) if settings.get("patience") else run.history[-1]
+        best = min(run.history, key=module._score) if settings.get("patience") else run.history[-1]
         found.append({name: value for name, value in best.items() if name.startswith(("train_", "val_"))})
         if told:
             told(number, found[-1])
@@ -105,6 +113,16 @@ def cross_validate(
     if out:
         result.save(Path(out, "folds.csv"))
     return result
+
+
+def _keep_runs(out: Path, k: int) -> None:
+    """Refuse a folder in which there is something already that would be written."""
+    names = [f"fold_{number}" for number in range(1, k + 1)]
+    held = [name for name in names if (out / name).is_file() or any((out / name).glob("*"))]
+    held += ["folds.csv"] * (out / "folds.csv").exists()
+    if held:
+        remedy = "another out (--out)"
+        raise DataError(f"{out} holds the runs of folds", found=", ".join(held), expected="a new folder", remedy=remedy)
 
 
 def _rows(module: ModuleType, array: Any, rows: np.ndarray) -> Any:

@@ -108,6 +108,7 @@ def lower(
         rate_given=rate.given,
         measured="averaged(params, state)" if model.optimizer.ema else "params",
         plateau="yes" if rate.plateau else "",
+        maximize="yes" if model.optimizer.maximize else "",
         ema=repr(float(model.optimizer.ema)) if model.optimizer.ema else "",
         search="yes" if model.optimizer.search else "",
         loss_name=model.loss,

@@ -99,5 +99,6 @@ class ModelView:
     columns: str
     accumulate: str
     plateau: str
+    maximize: str
     ema: str
     search: str

@@ -25,7 +25,8 @@ class Optimizer:
     ``updates`` pairs what is kept between steps with the tensor that replaces it.  ``schedule`` gives the learning rate
     of an epoch (counted from 0) from ``lr0``; the program reads it as ``lr``, and the step, counted from 1, as ``t``.
     With ``ema`` the last state vector is a running mean of theta that forgets so slowly.  With ``search`` what the
-    program reads as ``lr`` is found by a line search in the trainer, which starts with ``lr``.
+    program reads as ``lr`` is found by a line search in the trainer, which starts with ``lr``.  With ``maximize`` the
+    loss is made large.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Optimizer:
     schedule: Expr
     ema: Rational | None = None
     search: bool = False
+    maximize: bool = False
 
     @property
     def state(self) -> tuple[str, ...]:

@@ -64,7 +64,8 @@ def make_optimizer(
     results = tuple(new for _, new in updates)
     program = Program(rule.name, tuple(every), tuple(e for e in equations if not _of(e.target, idle)), results, dtype)
     rate = checked_rate(exact(values["lr"]), dtype, places.get("lr") or places.get(""))
-    return Optimizer(rule.name, program, updates, rate, schedule or constant_schedule(), asked.get("ema"), rule.search)
+    schedule, upward = schedule or constant_schedule(), bool(values.get("maximize"))
+    return Optimizer(rule.name, program, updates, rate, schedule, asked.get("ema"), rule.search, upward)
 
 
 def checked_rate(rate: Rational, dtype: str, where: Place | None) -> Rational:

@@ -39,7 +39,8 @@ class Rule:
     def make(self, dtype: str = "float32", epochs: int = 1) -> Optimizer:
         """The optimizer for a model of some dtype, trained for some epochs."""
         row = RULES[self.name] if self.equations is None else self._own_row(self.equations)
-        schedule = self._schedule(self.schedule, epochs)
+        rate = next((option.default for option in row.options if option.name == "lr"), None)
+        schedule = self._schedule(self.schedule, epochs, self.options.get("lr", rate))
         return make_optimizer(row, self.options, schedule=schedule, dtype=dtype, where={"": self.where})
 
     def _own_row(self, equations: str | Sequence[str]) -> update_rules.Rule:
@@ -63,11 +64,12 @@ class Rule:
     def _place(self) -> Place:
         return self.where or Place("<python>")
 
-    def _schedule(self, given: Schedule | Sequence[Schedule], epochs: int) -> Expr | None:
+    def _schedule(self, given: Schedule | Sequence[Schedule], epochs: int, lr: object) -> Expr | None:
         if given is None:
             return None
         if isinstance(given, (list, tuple)):
-            made = [self._schedule(item, epochs) for item in given]
+            known = None if any(isinstance(item, str) and item not in SCHEDULES for item in given) else lr
+            made = [self._schedule(item, epochs, known) for item in given]
             return one_after_another([schedule for schedule in made if schedule is not None], self.where)
         if isinstance(given, str) and given not in SCHEDULES:
             return formula_schedule(next(iter(written_lines(given, self._place)), Line(given, self._place)), epochs)
@@ -82,7 +84,7 @@ class Rule:
         ((name, options),) = named.items()
         if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
             raise TraceError(f"the options of schedule '{name}' have names", found=f"{options!r:.60}", where=self.where)
-        return named_schedule(str(name), options, {"": self.where}, epochs)
+        return named_schedule(str(name), options, {"": self.where}, epochs, lr)
 
 
 def _named(row: update_rules.Rule) -> Callable[..., Rule]:

@@ -131,8 +131,10 @@ def constant_schedule() -> Expr:
     return formula_schedule("lr0", epochs=1)
 
 
-def named_schedule(name: str, given: Mapping[str, object], where: Mapping[str, Place | None], epochs: int) -> Expr:
-    """A schedule of the table with its options."""
+def named_schedule(
+    name: str, given: Mapping[str, object], where: Mapping[str, Place | None], epochs: int, lr: object = None
+) -> Expr:
+    """A schedule of the table with its options; ``lr`` is the rate that it starts from, if that is known."""
     if name not in SCHEDULES:
         raise SpecError(
             f"there is no schedule '{name}'"[:120],
@@ -144,15 +146,30 @@ def named_schedule(name: str, given: Mapping[str, object], where: Mapping[str, P
     unit = _unit(given, where, f"schedule '{name}'") if _reads_epoch(row) else "epoch"
     given = {key: value for key, value in given.items() if key != "by" or not _reads_epoch(row)}
     values = given.get(row.each) if row.each else None
+    if row.each and isinstance(values, (list, tuple)) and not values:
+        place = where.get(row.each) or where.get("")
+        raise SpecError(f"schedule '{name}': '{row.each}' is empty", expected="a number, or some of them", where=place)
     rounds = [{**given, str(row.each): value} for value in values] if isinstance(values, (list, tuple)) else [given]
     made: list[Expr] = []
     for options in rounds:
         numbers = with_defaults(definition, options, f"schedule '{name}'", where)
+        _check_low(name, numbers.get("low"), lr, where)
         known = {key: _whole(epochs, unit) if value == "epochs" else exact(value) for key, value in numbers.items()}
         rate = formula_schedule(row.formula, epochs, known)
         resting = drops(*(known[key] for key in ("patience", "threshold", "cooldown") if key in known))
         made.append(rate.xreplace({IntAccess("epoch"): IntAccess(unit), IntAccess("drops"): resting}))
     return one_after_another(made, where.get(row.each or "") or where.get(""))
+
+
+def _check_low(name: str, low: object, lr: object, where: Mapping[str, Place | None]) -> None:
+    """Refuse to fall to what is above the start."""
+    if isinstance(low, (int, float)) and isinstance(lr, (int, float)) and low > lr:
+        raise SpecError(
+            f"schedule '{name}' would rise: it goes down to 'low'",
+            found=f"low: {low:g}, above lr: {lr:g}",
+            expected=f"at most {lr:g}",
+            where=where.get("low") or where.get(""),
+        )
 
 
 def _reads_epoch(row: Row) -> bool:
@@ -177,6 +194,8 @@ def one_after_another(schedules: Sequence[Expr], where: Place | None = None) -> 
     """Each schedule with what the one before it gave as its ``lr0``; a list without any is refused."""
     if not schedules:
         raise SpecError("a schedule's list is empty", expected="one item or more", where=where, remedy="leave it out")
+    if sum(schedule.has(drops) for schedule in schedules) > 1:
+        raise SpecError("'plateau' stands twice in a list of schedules", remedy="keep one of them", where=where)
     rate: Expr = Access("lr0")
     for schedule in schedules:
         rate = schedule.xreplace({Access("lr0"): rate})

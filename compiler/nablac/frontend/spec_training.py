@@ -54,7 +54,7 @@ class TrainingReader:
         at: Path = ("optimizer", "schedule")
         if "schedule" in options:
             schedule, at = options.pop("schedule"), (*inner, "schedule")
-        return self._rule(name, options, self._schedule(schedule, at), places)
+        return self._rule(name, options, self._schedule(schedule, at, _rate(name, options)), places)
 
     def _rule(
         self, name: str, options: dict[str, Any], schedule: Expr | None, places: dict[str, Place | None]
@@ -97,24 +97,25 @@ class TrainingReader:
         asked = {key: given[key] for key in options if key in given}
         places = {key: self.document.place((*path, key)) for key in (*asked, "state")}
         places[""] = self.document.place(path)
-        schedule = self._schedule(given.get("schedule"), (*path, "schedule"))
+        schedule = self._schedule(given.get("schedule"), (*path, "schedule"), given.get("lr"))
         return make_optimizer(
             rule, asked, schedule=schedule, dtype=self.spec.dtype, functions=self.functions, where=places
         )
 
-    def _schedule(self, given: Any, path: Path) -> Expr | None:
+    def _schedule(self, given: Any, path: Path, lr: object) -> Expr | None:
         """A formula, a name, a name with options, or a list of these, each of which changes what the last one gave."""
         where: dict[str, Place | None] = {"": self.document.place(path)}
         epochs = self.spec.train.epochs
         if given is None:
             return None
         if isinstance(given, list):
-            made = [self._schedule(item, (*path, number)) for number, item in enumerate(given)]
+            known = None if any(isinstance(item, str) and item not in SCHEDULES for item in given) else lr
+            made = [self._schedule(item, (*path, number), known) for number, item in enumerate(given)]
             return one_after_another([schedule for schedule in made if schedule is not None], where[""])
         if isinstance(given, str) and given not in SCHEDULES:
             return formula_schedule(self.document.line(path), epochs)
         if isinstance(given, str):
-            return named_schedule(given, {}, where, epochs)
+            return named_schedule(given, {}, where, epochs, lr)
         if not isinstance(given, Mapping) or len(given) != 1:
             raise SpecError(
                 "a schedule has one name",
@@ -126,7 +127,7 @@ class TrainingReader:
         options = dict(value) if isinstance(value, Mapping) else {} if value is None else {first: value}
         where |= {key: self.document.key((*path, name, key)) for key in options}
         where[""] = self.document.key((*path, name))
-        return named_schedule(name, options, where, epochs)
+        return named_schedule(name, options, where, epochs, lr)
 
     def training(self) -> Training:
         """The trainer's numbers; a size of batches is refused where there are none."""
@@ -163,3 +164,9 @@ class TrainingReader:
         """The optimizer's name, if it has a line search."""
         names = (name for name, rule in RULES.items() if rule.search and name in self.spec.optimizer)
         return next(names, "")
+
+
+def _rate(name: str, options: Mapping[str, Any]) -> object:
+    """The learning rate of an optimizer with these options, if there is such an optimizer."""
+    known = RULES[name].options if name in RULES else ()
+    return options.get("lr", next((option.default for option in known if option.name == "lr"), None))

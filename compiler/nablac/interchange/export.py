@@ -10,9 +10,22 @@ from nablac.errors import CompileError, DataError
 from nablac.frontend.load import declared_inputs, load_model
 from nablac.frontend.model import Model
 from nablac.interchange.onnx_file import Exported, to_onnx
-from nablac.interchange.parameters import BEST, CHECKPOINT, Array, fitted, read_parameters, write_file, write_parameters
+from nablac.interchange.parameters import (
+    BEST,
+    CHECKPOINT,
+    Array,
+    file_of,
+    fitted,
+    is_checkpoint,
+    read_parameters,
+    write_file,
+    write_parameters,
+)
 from nablac.network import Network
 from nablac.network import compile as compile_network
+
+HISTORY = "history.csv"
+"""What a run that is saved has beside its checkpoint."""
 
 
 def export(
@@ -30,6 +43,10 @@ def export(
     """
     if not target.suffix and any(os.path.exists(target / name) for name in (CHECKPOINT, BEST)):
         raise CompileError(f"{target} holds a run", expected="a new folder", remedy="choose another name")
+    if not target.suffix and (target / HISTORY).exists():
+        raise CompileError(
+            f"{target} holds a run's files", found=HISTORY, expected="a new folder", remedy="another name"
+        )
     if target.suffix and os.path.exists(target) and not force:
         raise CompileError(f"{target} is there already", remedy="choose another name, or give --force")
     if target.suffix not in (".npz", ".safetensors", ".onnx", ""):
@@ -64,7 +81,8 @@ def _known(source: str, sizes: Mapping[str, int]) -> Mapping[str, int]:
 
 def _parameters(model: Model, path: Path | None) -> dict[str, Array]:
     if path is not None:
-        return fitted(model.program, read_parameters(path), path)
+        arrays = fitted(model.program, read_parameters(path), path)
+        return _averaged(model, file_of(path)) if model.optimizer.ema and is_checkpoint(file_of(path)) else arrays
     if any(t.role.value == "param" for t in model.program.tensors):
         raise DataError(
             "the parameters are not given",
@@ -72,6 +90,18 @@ def _parameters(model: Model, path: Path | None) -> dict[str, Array]:
             remedy=f"--params runs/{model.name}",
         )
     return {}
+
+
+def _averaged(model: Model, path: Path) -> dict[str, Array]:
+    """The running mean of a run's parameters, which its module predicts with."""
+    module = compile_network(model).module
+    try:
+        run = module.Run.load(path.parent, path.name)
+        return dict(module.unpack(module.averaged(run.params, run.state)))
+    except module.InputError as error:
+        remedy = "export it with the spec that it was trained by"
+        found = str(error).splitlines()[0]
+        raise DataError("the run has no mean of its parameters", found=found, where=str(path), remedy=remedy) from None
 
 
 def write_onnx(path: str | Path, net: Network, parameters: Mapping[str, Array]) -> Exported:

@@ -35,10 +35,8 @@ def read_parameters(path: str | Path) -> dict[str, Array]:
 
     Raises ``DataError`` for a file that cannot be read.
     """
-    path = Path(path)
-    if os.path.isdir(path):
-        path = path / (BEST if (path / BEST).exists() else CHECKPOINT)
-    elif not path.suffix and not os.path.exists(path):
+    path = file_of(path)
+    if not path.suffix and not os.path.exists(path):
         raise DataError(
             "there is no such run", expected="a run's folder, or a .npz or .safetensors file", where=str(path)
         )
@@ -51,6 +49,20 @@ def read_parameters(path: str | Path) -> dict[str, Array]:
         found = " ".join(str(error).split())[:200] or type(error).__name__
         expected = f"a whole {path.suffix} file of arrays" + (", not pickled" if path.suffix == ".npz" else "")
         raise DataError("the parameters cannot be read", found=found, expected=expected, where=str(path)) from None
+
+
+def file_of(path: str | Path) -> Path:
+    """The file that is read: of a run's folder what the run gave."""
+    path = Path(path)
+    return path / (BEST if (path / BEST).exists() else CHECKPOINT) if os.path.isdir(path) else path
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file that could be read is of a run, with the optimizer's state."""
+    if path.suffix != ".npz":
+        return False
+    with np.load(path, allow_pickle=False) as file:
+        return {"params", "state", "facts"} <= set(file.files)
 
 
 def write_parameters(path: str | Path, arrays: Mapping[str, Array]) -> None:

@@ -15,8 +15,12 @@ import numpy as np
 
 from nablac.emit.write import replace
 from nablac.errors import DataError
+from nablac.runs.plots import PLOTS
 from nablac.runs.scores import Array, Calibration, Roc, calibration, confusion, per_class, roc
 from nablac.runs.target import Answer, answer
+
+FILES = ("evaluation.json", "samples.csv", *PLOTS)
+"""What ``save`` may write."""
 
 SHOWN = 12
 """Classes, or values, that a table on the terminal has room for."""

@@ -43,13 +43,20 @@ def read_options(module: ModuleType, arguments: Sequence[str]) -> argparse.Names
     parser.add_argument("--data", nargs="+", default=[])
     parser.add_argument("--val", nargs="+", default=[])
     parser.add_argument("--target", default=module.TARGET)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=_folder)
     parser.add_argument("--resume", action="store_true")
     if hasattr(module, "Ranks"):
         parser.add_argument("--mpi", action="store_true")
     for name, value in module.TRAINING.items():
         parser.add_argument(f"--{name}".replace("_", "-"), type=type(value), default=value)
     return parser.parse_args(arguments)
+
+
+def _folder(name: str) -> Path:
+    """A path that has a name: an empty one would be the folder that one is in."""
+    if not name:
+        raise argparse.ArgumentTypeError("it names no folder")
+    return Path(name)
 
 
 def settings(module: ModuleType, options: argparse.Namespace) -> dict[str, Any]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 BLUE, RED, GREY = "#2f6fb0", "#c4432b", "#9aa0a6"
 PALE, PINK = "#8fb4d9", "#e6b0a5"
+PLOTS = ("confusion.png", "roc.png", "calibration.png", "predictions.png", "samples.png")
+"""The files of all plots."""
 NAMED, NUMBERED, LETTERS = 40, 20, 20
 """Classes whose names, and whose counts, a confusion matrix has room for; and letters of a name."""
 CURVES = 10

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import math
 import os
 import re
 import sys
@@ -16,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from nablac.runs.data import balance_lines, class_names, read
-from nablac.runs.evaluation import evaluate
+from nablac.runs.evaluation import FILES, evaluate
 from nablac.runs.lines import PlainLines
 from nablac.runs.logs import JsonLines
 from nablac.errors import OptionError
@@ -25,8 +24,8 @@ from nablac.runs.record import Record
 
 INTERRUPTED = 130
 
-APART = {"start": ("resume", "mpi"), "folds": ("resume", "mpi"), "tensorboard": ("mpi",)}
-"""New runs are not resumed, and of many processes the module alone knows which one writes."""
+APART = {"start": ("resume", "mpi"), "folds": ("resume", "mpi"), "tensorboard": ("mpi", "folds")}
+"""New runs are not resumed, of many processes the module alone knows which one writes, and folds are not watched."""
 
 
 def train(
@@ -42,6 +41,8 @@ def train(
     """Train as the arguments say, watched; then judge the result on the validation samples.  The exit code."""
     if isinstance(sys.stdout, TextIOWrapper):  # a class may have a name that the terminal has no letters for
         sys.stdout.reconfigure(errors="replace")
+    if "--mpi" in arguments and not hasattr(module, "Ranks"):
+        raise _unshared(module, spec)
     options = read_options(module, arguments)
     _apart(options, start=start, folds=folds, tensorboard=tensorboard)
     if getattr(options, "mpi", False):  # every process is one of many, and only the module knows which
@@ -58,6 +59,7 @@ def train(
             _train_folds(module, options, data, folds, [record], begin)
             return 0
         with run_folder(module, options) as folder, contextlib.ExitStack() as stack:
+            _keep_foreign(module, folder)
             watchers: list[Any] = [JsonLines(folder), record]
             if tensorboard is not None:
                 from nablac.runs.tensorboard import TensorBoard
@@ -66,7 +68,7 @@ def train(
             watchers.append(stack.enter_context(view(module, options, data, folder)))
             kept = {"out": folder, "resume": options.resume, "progress": False, "callbacks": watchers, **begin}
             run = module.fit(**data, **settings(module, options), validation=validation, **kept)
-        tell(run.history, options)
+        tell(module, run.history, options)
         if run.history:
             with kept_anyway(folder):
                 judge(module, run, module._split(data, validation, options.seed), names, plots)
@@ -77,10 +79,36 @@ def train(
 def _apart(options: argparse.Namespace, **given: object) -> None:
     """What is given is refused beside an option that it does not go with."""
     for option, others in APART.items():
-        other = next((name for name in others if getattr(options, name, False)), None)
+        other = next((name for name in others if getattr(options, name, False) or given.get(name) is not None), None)
         if given[option] is not None and other is not None:
             found, remedy = f"--{option} with --{other}", "leave one of them out"
             raise OptionError("these do not go together", found=found, remedy=remedy)
+
+
+def _unshared(module: ModuleType, spec: str) -> OptionError:
+    """Why a model has no part for many processes."""
+    from nablac.frontend.load import load_model
+
+    model = load_model(spec)
+    if not model.module.mpi:
+        why, remedy = "a spec that says module: {mpi: false}", "leave that out of the spec"
+    elif not module.BATCHED:
+        why, remedy = "a model that takes no rows of samples", "leave out --mpi"
+    elif model.optimizer.search:
+        why, remedy = f"the optimizer {model.optimizer.name}, which takes all samples in each step", "another optimizer"
+    else:
+        why, remedy = "a loss that is no mean over the rows of a batch, as none is with batch norm", "leave out --mpi"
+    expected = "a mean over the rows, to which each process adds its share"
+    return OptionError("this model cannot be shared among processes", found=why, expected=expected, remedy=remedy)
+
+
+def _keep_foreign(module: ModuleType, folder: Path) -> None:
+    """Refuse a folder that is no run and holds what is added to the module's own files, of which it tells itself."""
+    added = ("history.jsonl", *FILES, *(() if hasattr(module, "_record") else ("record.json",)))
+    held = [name for name in added if (folder / name).exists()]
+    if held and not any((folder / name).exists() for name in ("checkpoint.npz", "best.npz")):
+        found, remedy = ", ".join(held), "another --out"
+        raise OptionError(f"{folder} holds a run's files", found=found, expected="a new folder", remedy=remedy)
 
 
 def _train_folds(
@@ -167,18 +195,12 @@ def view(module: ModuleType, options: argparse.Namespace, data: Mapping[str, Any
         yield live
 
 
-def tell(history: list[dict[str, float]], options: argparse.Namespace) -> None:
+def tell(module: ModuleType, history: list[dict[str, float]], options: argparse.Namespace) -> None:
     """The last epoch in a line, or the best where that is what is kept; on a terminal the last picture tells it."""
     if not history or (on_terminal() and not getattr(options, "patience", 0)):
         return
-    row = min(history, key=_watched) if getattr(options, "patience", 0) else history[-1]
+    row = min(history, key=module._score) if getattr(options, "patience", 0) else history[-1]
     print(*(f"{name} {value:.6g}" for name, value in row.items()), sep="  ")
-
-
-def _watched(row: Mapping[str, float]) -> float:
-    """What the best epoch has least of; what is not a number is the worst."""
-    value = row.get("val_loss", row["train_loss"])
-    return math.inf if math.isnan(value) else value
 
 
 def judge(module: ModuleType, run: Any, parts: Mapping[str, Any], names: Sequence[str], plots: bool) -> None:

@@ -44,7 +44,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of a sweep.  ``values`` are the texts of each setting; ``measures`` what a run will tell."""
+    """The runs of a sweep.  ``values`` are the texts of each setting; ``measures`` what a run will tell.
+
+    ``maximize`` says whether the loss is made large; None, if only some of the settings do.
+    """
 
     name: str
     keys: tuple[str, ...]
@@ -53,6 +56,7 @@ class Plan:
     modules: int
     compiled: int
     measures: tuple[str, ...]
+    maximize: bool | None = False
 
     @property
     def described(self) -> str:
@@ -88,7 +92,9 @@ def make_plan(spec: str | Path, settings: Sequence[Setting], chosen: Sequence[Se
             trials.append(Trial(number, task, _key(task)))
     values = tuple(tuple(value.text for value in row) for row in chosen)
     keys = tuple(setting.key for setting in settings)
-    return Plan(models[0].name, keys, values, tuple(trials), len(texts), len(made), _measures(models))
+    ways = {model.optimizer.maximize for model in models}
+    maximize = ways.pop() if len(ways) == 1 else None
+    return Plan(models[0].name, keys, values, tuple(trials), len(texts), len(made), _measures(models), maximize)
 
 
 def _unique(chosen: Sequence[Sequence[Value]]) -> list[Sequence[Value]]:

@@ -128,8 +128,9 @@ class Results:
     def write(self, folder: Path) -> list[Path]:
         """``settings.csv``, ``runs.csv`` and ``sweep.html``, each whole or not at all."""
         from nablac.sweep.page import page
+        from nablac.sweep.run import TABLES
 
-        texts = {"settings.csv": self.settings_csv(), "runs.csv": self.runs_csv(), "sweep.html": page(self)}
+        texts = dict(zip(TABLES, (self.settings_csv(), self.runs_csv(), page(self)), strict=True))
         for name, text in texts.items():
             replace(folder / name, text.encode())
         return [folder / name for name in texts]

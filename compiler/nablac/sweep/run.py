@@ -22,6 +22,9 @@ from nablac.sweep.workers import Workers
 
 Told = Callable[[Trial, Outcome], None]
 
+TABLES = ("settings.csv", "runs.csv", "sweep.html")
+"""What a sweep leaves beside its runs."""
+
 KEPT = ("done", "diverged")
 """What is not tried again when a sweep goes on."""
 
@@ -30,10 +33,7 @@ def run_plan(
     plan: Plan, workers: Workers, folder: Path, told: Told = lambda trial, outcome: None
 ) -> dict[str, Outcome]:
     """The outcome of every run by its key; ``told`` hears of each as it comes, and of those that were kept before."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CompileError(f"{folder} is no folder for a sweep", found=error.strerror) from None
+    _check_folder(folder)
     outcomes: dict[str, Outcome] = {}
     waiting = []
     for trial in plan.trials:
@@ -49,6 +49,22 @@ def run_plan(
         outcomes[trial.key] = outcome
         told(trial, outcome)
     return outcomes
+
+
+def _check_folder(folder: Path) -> None:
+    """Make the folder; files that are called as a sweep's are replaced only where a sweep has written them."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        foreign = [] if any(folder.glob("runs/*/run.json")) else [t for t in TABLES if (folder / t).exists()]
+    except OSError as error:
+        raise CompileError(f"{folder} is no folder for a sweep", found=error.strerror) from None
+    if foreign:
+        raise CompileError(
+            f"{folder} holds files that the sweep would write, and no sweep",
+            found=", ".join(foreign),
+            expected="a new folder, or one of a sweep",
+            remedy="choose another --out",
+        )
 
 
 def _warm(tasks: Iterable[Task], workers: Workers) -> None:

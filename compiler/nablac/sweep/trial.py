@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import inspect
-import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -69,20 +68,16 @@ def run(task: Task) -> Outcome:
     with TemporaryDirectory() as folder:
         run.save(folder)
         files = {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
-    measures = {name: value for name, value in _learned(run, task).items() if name.startswith(("train_", "val_"))}
+    row = _learned(module, run, task)
+    measures = {name: value for name, value in row.items() if name.startswith(("train_", "val_"))}
     return Outcome("done", "", len(run.history), measures, seconds, files)
 
 
-def _learned(run: Any, task: Task) -> Mapping[str, float]:
+def _learned(module: ModuleType, run: Any, task: Task) -> Mapping[str, float]:
     """The row of the history that the run's parameters belong to: the last, or with early stopping the best."""
     if not task.training.get("patience"):
         return run.history[-1] if run.history else {}
-
-    def score(row: Mapping[str, float]) -> float:
-        value = row.get("val_loss", row["train_loss"])
-        return value if value == value else math.inf
-
-    return min(run.history, key=score, default={})
+    return min(run.history, key=module._score, default={})
 
 
 def warm(task: Task) -> str:
