@@ -133,7 +133,8 @@ def test_conventions_name_the_functions_that_are_used() -> None:
     params = declared(Role.PARAM, w="real", v="real")
     given = model("m", params, ["loss = max(w, v) + relu(w)"], []).program
     text = conventions([given])
-    assert text == "At kinks: relu'(0) = 0; max(a, b): the first argument takes the gradient at a tie."
+    told = "max(a, b): the first argument takes the gradient at a tie; max(a, 0) is relu(a)."
+    assert text == f"At kinks: relu'(0) = 0; {told}"
     assert conventions([model("m", params, ["loss = w*v"], []).program]) == "No function in it has a kink."
 
 

@@ -193,7 +193,7 @@ optimizer: {sgd: 0.1}
         (FACTORS, "d_U", "8*n"),
         (FACTORS, "d_b", "n"),
         (FLATTEN, "d_linear_1", "48*n"),
-        (HINGE, "d_z.term2", "500*n"),  # for each class, though the choice holds the delta
+        (HINGE, "d_z.term2.part1", "500*n"),  # for each class, and not for each pair of classes
     ],
 )
 def test_what_is_scattered_is_counted_once_a_term(text: str, target: str, count: str, tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def turns(body: tuple[Statement, ...], sizes: dict[str, int], times: int = 1) ->
 
 @pytest.mark.parametrize(
     ("text", "target"),
-    [(EMBEDDING, "d_T"), (FACTORS, "d_U"), (FLATTEN, "d_linear_1"), (HINGE, "d_z.term2")],
+    [(EMBEDDING, "d_T"), (FACTORS, "d_U"), (FLATTEN, "d_linear_1"), (HINGE, "d_z.term2.part1")],
 )
 def test_the_loops_turn_as_often_as_is_counted(text: str, target: str, tmp_path: Path) -> None:
     one = told(text, tmp_path)

@@ -81,6 +81,8 @@ class _Numbers(ast.NodeTransformer):
             return self.choice(*arguments)
         if name in ("max", "min"):
             return self.extremum(name, arguments)
+        if name == "relu":
+            return self.extremum("max", [*arguments, ast.Constant(0)])
         if name == "abs":
             return ast.Call(ast.Name(name), arguments, [])
         if name == "drops":
