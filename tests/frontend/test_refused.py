@@ -110,10 +110,9 @@ SpecError: a schedule's list is empty
     "no epochs of a schedule": (
         f"{CLASSES}optimizer: {{sgd: 0.1, schedule: {{multi_step: {{at: []}}}}}}",
         """\
-SpecError: a schedule's list is empty
-  expected: one item or more
-  where:    m.yaml:5:47
-  remedy:   leave it out""",
+SpecError: schedule 'multi_step': 'at' is empty
+  expected: a number, or some of them
+  where:    m.yaml:5:47""",
     ),
     "what is not read": (
         "model: m\nparams: {x: real, z: real}\nloss: z**2",

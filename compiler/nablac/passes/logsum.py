@@ -20,13 +20,13 @@ from __future__ import annotations
 
 from sympy import Add, Expr, exp, log
 
+from nablac.algebra.expsum import is_sum_of_exponentials
 from nablac.algebra.laws import ALL
 from nablac.algebra.rename import inlined
 from nablac.algebra.rewrite import rewrite
 from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import Access, log1p
 from nablac.ir.tensor import Tensor
-from nablac.passes.shift import is_sum_of_exponentials
 
 LAW = "log of one plus sum"
 

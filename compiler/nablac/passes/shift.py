@@ -19,11 +19,11 @@ Leaves to others: sums that are only added and multiplied; the exponents of thos
 
 from __future__ import annotations
 
-from collections.abc import Container
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from sympy import Add, Expr, Integer, Mul, Not, Pow, S, Symbol, exp, log
+from sympy import Add, Expr, Mul, Pow, Symbol, exp, log
 
+from nablac.algebra.expsum import Split, split_sum, without, written_out
 from nablac.algebra.laws import ALL
 from nablac.algebra.rename import index_symbols, inlined, normal_form
 from nablac.algebra.rewrite import rewrite
@@ -32,25 +32,15 @@ from nablac.ir.functions import Access, Where, accesses
 from nablac.ir.tensor import Tensor
 
 LAW = "log-sum-exp shift"
-LOWEST = Integer(-(10**30))
-"""In place of an exponent that does not count: below all others, and finite, so that the difference of two is."""
 
 
 def shift(program: Program) -> Program:
     """The program with its normalised sums of exponentials shifted."""
     if not any(
-        e.reduction and e.reduction.kind == "sum" and _written_out(e, program).has(exp) for e in program.equations
+        e.reduction and e.reduction.kind == "sum" and written_out(e, program).has(exp) for e in program.equations
     ):
         return program
     return _Shifting(program).run()
-
-
-def is_sum_of_exponentials(equation: Equation, program: Program) -> bool:
-    """Whether it is a sum of exponentials that depend on what it runs over, each times a positive number at most."""
-    if equation.reduction is None or equation.reduction.kind != "sum":
-        return False
-    split = _split(replace(equation, body=_written_out(equation, program)))
-    return split is not None and bool(split.rest.is_positive)
 
 
 class _Shifting:
@@ -80,7 +70,7 @@ class _Shifting:
         wanted: set[object] = set()
         for equation in self.program.equations:
             if equation.target in self.divisors and equation.reduction and equation.reduction.kind == "sum":
-                split = _split(replace(equation, body=_written_out(equation, self.program)))
+                split = split_sum(replace(equation, body=written_out(equation, self.program)))
                 if split is not None:
                     wanted.add(normal_form(_maximum(equation, split.exponent, "")))
         return wanted
@@ -97,7 +87,7 @@ class _Shifting:
             body = inlined(body, self.read_as[hidden[0].tensor], hidden[0])
         new, laws = rewrite(body, ALL)
         if self._is_unbalanced(new):  # exp(z) may be there under a name: e*exp(-m) is exp(z - m)
-            new, more = rewrite(_written_out(equation.with_body(new), self.program, self.balanced), ALL)
+            new, more = rewrite(written_out(equation.with_body(new), self.program, self.balanced), ALL)
             laws += more
         if self._is_unbalanced(new):  # exp(-m)*(exp(z) + a) is exp(z - m) + a*exp(-m)
             spread, more = rewrite(_distributed(new), ALL)
@@ -105,13 +95,13 @@ class _Shifting:
                 new, laws = spread, laws + more
         changed = equation.with_body(new, LAW, *laws) if new != equation.body else equation
         if changed.reduction is not None and changed.reduction.kind == "sum":
-            split = _split(changed)
+            split = split_sum(changed)
             if split is not None and normal_form(_maximum(changed, split.exponent, "")) in self.wanted:
                 self._shifted(changed, split)
                 return
             if split is None and self._is_unbalanced(new):
                 outside = [factor for factor in Mul.make_args(new) if isinstance(factor, exp)]
-                self._outside(changed, Mul(*outside), _without(new, *outside))
+                self._outside(changed, Mul(*outside), without(new, *outside))
                 return
         elif changed.reduction is None and self._is_unbalanced(new):
             self._read_as(changed)
@@ -122,13 +112,13 @@ class _Shifting:
 
     def _with_exponentials(self, equation: Equation) -> Expr:
         """The body written out, where that makes it a wanted sum of exponentials."""
-        body = _written_out(equation, self.program, self.balanced.union(self.read_as))
-        split = _split(replace(equation, body=body))
+        body = written_out(equation, self.program, self.balanced.union(self.read_as))
+        split = split_sum(replace(equation, body=body))
         if split is not None and normal_form(_maximum(equation, split.exponent, "")) in self.wanted:
             return body
         return equation.body
 
-    def _shifted(self, equation: Equation, split: _Split) -> None:
+    def _shifted(self, equation: Equation, split: Split) -> None:
         """m = max(inside); s' = sum(exp(inside - m)*rest); s = exp(m + outside)*s'."""
         largest = self._maximum_of(equation, split.exponent)
         self._outside(equation, exp(largest + split.outside), split.scaled(largest))
@@ -189,49 +179,6 @@ class _Shifting:
         return False
 
 
-@dataclass(frozen=True)
-class _Split:
-    """A sum's body exp(inside + outside)*rest, where the condition holds, else 0; the sum runs over what is inside."""
-
-    inside: Expr
-    outside: Expr
-    rest: Expr
-    condition: Expr = S.true
-
-    @property
-    def exponent(self) -> Expr:
-        """What the largest is taken of."""
-        return Where(self.condition, self.inside, LOWEST)
-
-    def scaled(self, largest: Expr) -> Expr:
-        """The body divided by exp(largest + outside)."""
-        return Where(self.condition, exp(self.inside - largest) * self.rest, S.Zero)
-
-
-def _split(equation: Equation) -> _Split | None:
-    """How a sum of exponentials is shifted, if it is one."""
-    condition, body = _masked(equation.body)
-    for factor in Mul.make_args(body):
-        if isinstance(factor, exp):
-            terms = Add.make_args(factor.args[0])
-            over = set(equation.bound)
-            inside = Add(*(t for t in terms if index_symbols(t) & over))
-            if inside != 0:
-                return _Split(inside, factor.args[0] - inside, _without(body, factor), condition)
-    return None
-
-
-def _masked(body: Expr) -> tuple[Expr, Expr]:
-    """The condition under which a body is other than 0, and what it is then."""
-    if isinstance(body, Where):
-        condition, yes, no = body.args
-        if no == 0:
-            return condition, yes
-        if yes == 0 and not isinstance(opposite := Not(condition), Not):
-            return opposite, no
-    return S.true, body
-
-
 def _distributed(body: Expr) -> Expr:
     """A product with its exponentials multiplied into the first sum among its factors, or into its choices."""
     factors = Mul.make_args(body)
@@ -240,12 +187,7 @@ def _distributed(body: Expr) -> Expr:
     if total is None or not outside:
         return body
     parts = (Mul(part, *outside) if isinstance(part, Expr) else part for part in total.args)
-    return Mul(_without(body, total, *outside), total.func(*parts))
-
-
-def _without(body: Expr, *gone: Expr) -> Expr:
-    """The product without some of its factors; SymPy's quotient may leave exp(w)*exp(-w)."""
-    return Mul(*(factor for factor in Mul.make_args(body) if factor not in gone))
+    return Mul(without(body, total, *outside), total.func(*parts))
 
 
 def _maximum(equation: Equation, exponent: Expr, name: str) -> Equation:
@@ -269,7 +211,7 @@ def _divisors(program: Program) -> set[str]:
     """Tensors that some body, written out, divides by or takes the logarithm of; of products, their factors too."""
     waiting: list[Expr] = []
     for equation in program.equations:
-        body = _written_out(equation, program)
+        body = written_out(equation, program)
         waiting += [node.args[0] for node in body.atoms(log)] + [p.base for p in body.atoms(Pow) if p.exp.is_negative]
     found: set[str] = set()
     while waiting:
@@ -278,23 +220,3 @@ def _divisors(program: Program) -> set[str]:
         found |= new
         waiting += [e.body for name in new if (e := program.defined.get(name)) and e.reduction is None]
     return found
-
-
-def _written_out(equation: Equation, program: Program, but: Container[str] = ()) -> Expr:
-    """The body with elementwise definitions that are products with an exponential put in."""
-    body = equation.body
-    for _ in range(4):
-        hidden = [a for a in accesses(body) if a.tensor not in but and _is_exponential(program.defined.get(a.tensor))]
-        if not hidden:
-            return body
-        for access in hidden:
-            body = inlined(body, program.defined[access.tensor], access)
-    return body
-
-
-def _is_exponential(definition: Equation | None) -> bool:
-    return (
-        definition is not None
-        and definition.reduction is None
-        and any(isinstance(f, exp) for f in Mul.make_args(_masked(definition.body)[1]))
-    )
