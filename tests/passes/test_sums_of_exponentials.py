@@ -33,6 +33,7 @@ CASES = {
     "beside one": ["loss = sum[i](log(1 + sum[k](exp(z[i,k]))))"],
     "beside one, in steps": [NAMED[0], "s[i] = 2 + 3*sum[k](e[i,k])", "loss = mean[i](v[i,0]*log(s[i])**2)"],
     "beside one, masked": ["loss = sum[i](log(1 + sum[k](where(v[i,k] > 1, exp(-z[i,k]), 0))))"],
+    "log of some": [*NAMED, "loss = -sum[i](log(sum[k](where(v[i,k] > 1, r[i,k], 0))))"],
     "all others": ["s[i,j] = sum[k](v[i,k]*z[j,k])", "loss = sum[i](log(sum[j](where(j != i, exp(s[i,j]), 0))))"],
 }
 BASE = np.array([[1, 2, -1], [-2, 1.5, 0.3]])

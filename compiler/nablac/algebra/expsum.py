@@ -9,7 +9,7 @@ from sympy import Add, Expr, Integer, Mul, Not, S, exp
 
 from nablac.algebra.rename import index_symbols, inlined
 from nablac.ir.equation import Equation, Program
-from nablac.ir.functions import Where, accesses
+from nablac.ir.functions import Access, Where, accesses
 
 LOWEST = Integer(-(10**30))
 """In place of an exponent that does not count: below all others, and finite, so that the difference of two is."""
@@ -70,7 +70,7 @@ def written_out(equation: Equation, program: Program, but: Container[str] = ()) 
     """The body with elementwise definitions that are products with an exponential put in."""
     body = equation.body
     for _ in range(4):
-        hidden = [a for a in accesses(body) if a.tensor not in but and is_exponential(program.defined.get(a.tensor))]
+        hidden = [a for a in accesses(body) if a.tensor not in but and is_exponential(a.tensor, program)]
         if not hidden:
             return body
         for access in hidden:
@@ -78,12 +78,13 @@ def written_out(equation: Equation, program: Program, but: Container[str] = ()) 
     return body
 
 
-def is_exponential(definition: Equation | None) -> bool:
-    return (
-        definition is not None
-        and definition.reduction is None
-        and any(isinstance(f, exp) for f in Mul.make_args(masked(definition.body)[1]))
-    )
+def is_exponential(tensor: str, program: Program) -> bool:
+    """Whether a tensor is defined as a product with an exponential, maybe under a name, maybe behind a condition."""
+    definition = program.defined.get(tensor)
+    if definition is None or definition.reduction is not None:
+        return False
+    factors = Mul.make_args(masked(definition.body)[1])
+    return any(isinstance(f, exp) or (isinstance(f, Access) and is_exponential(f.tensor, program)) for f in factors)
 
 
 def without(body: Expr, *gone: Expr) -> Expr:

@@ -18,14 +18,16 @@ Leaves to ``shift`` the logarithm of the sum alone.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sympy import Add, Expr, exp, log
 
-from nablac.algebra.expsum import is_sum_of_exponentials
+from nablac.algebra.expsum import is_sum_of_exponentials, split_sum, written_out
 from nablac.algebra.laws import ALL
 from nablac.algebra.rename import inlined
 from nablac.algebra.rewrite import rewrite
 from nablac.ir.equation import Equation, Program
-from nablac.ir.functions import Access, log1p
+from nablac.ir.functions import Access, accesses, log1p
 from nablac.ir.tensor import Tensor
 
 LAW = "log of one plus sum"
@@ -36,6 +38,7 @@ def logsum(program: Program) -> Program:
     logarithms: dict[str, str] = {}
     equations: list[Equation] = []
     tensors = list(program.tensors)
+    program = _written_out(program)
     for equation in program.equations:
         written = {node: _inside(node, program) for node in equation.body.atoms(log, log1p)}
         read = {node: access for node, inside in written.items() if (access := _added(inside, program)) is not None}
@@ -51,6 +54,21 @@ def logsum(program: Program) -> Program:
         }
         equations.append(_reading(equation, new))
     return program.with_equations(equations, tensors) if logarithms else program
+
+
+def _written_out(program: Program) -> Program:
+    """Sums whose logarithm is taken, of shares such as p = exp(z)/s, as sums of exponentials."""
+    taken = {a.tensor for e in program.equations for node in e.body.atoms(log) for a in accesses(node.args[0])}
+    return program.with_equations(_opened(e, program) if e.target in taken else e for e in program.equations)
+
+
+def _opened(equation: Equation, program: Program) -> Equation:
+    body = written_out(equation, program)
+    if body == equation.body or not equation.reduction or equation.reduction.kind != "sum":
+        return equation
+    body, laws = rewrite(body, ALL)
+    split = split_sum(replace(equation, body=body))
+    return equation.with_body(body, *laws) if split is not None and split.rest != 1 else equation
 
 
 def _inside(node: Expr, program: Program) -> Expr:
