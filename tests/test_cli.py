@@ -190,7 +190,7 @@ def test_dump_prints_the_program_after_a_pass(line: Path) -> None:
         ),
         (
             ("inspect", "{line}", "--dump", "tidy"),
-            "CompileError: no pass is called 'tidy'\n  expected: trace, canonicalise, select, stabilise, "
+            "CompileError: no pass is called 'tidy'\n  expected: trace, canonicalise, select, stabilise, logsum, "
             "differentiate, resolve, scale, contract, inline, shift, shorten, share\n",
         ),
         (
