@@ -10,6 +10,8 @@ import re
 RULES = (
     (r' (?:style="[^"]*"|fence="true"|stretchy="true")', ""),  # cells are aligned by the page's style
     (r'<mo form="(?:pre|post)fix"(?=[^>]*>[()\[\]]<)', "<mo"),  # these brackets have one form
+    (r'<mo stretchy="false">([()\[\]])</mo>', r"<mi>\1</mi>"),  # and what is no operator never grows
+    (r'<mspace width="0\.14em"/>', ""),  # the page's style sets scripts apart
     (r'<mrow class="tensor ', '<mrow class="'),
     (r'<mrow( class="[^"]*" data-name="[^"]*")><(mi|mn)>([^<]*)</\2></mrow>', r"<\2\1>\3</\2>"),
     (r"<mrow>(<(mi|mn)>[^<]*</\2>)</mrow>", r"\1"),
@@ -27,7 +29,7 @@ def lean(markup: str) -> str:
 
     >>> lean('<math><mrow class="tensor result" data-name="f"><mi>f</mi></mrow><mo form="prefix" fence="true" '
     ...      'stretchy="false">(</mo><mn>1</mn><mo form="postfix" fence="true" stretchy="true">|</mo></math>')
-    '<math><mi data-name="f">f</mi><mo stretchy="false">(</mo><mn>1</mn><mo form="postfix">|</mo></math>'
+    '<math><mi data-name="f">f</mi><mi>(</mi><mn>1</mn><mo form="postfix">|</mo></math>'
     """
     for pattern, replacement in _COMPILED:
         markup = pattern.sub(replacement, markup)
