@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import replace
 
 from sympy import Expr, Symbol
@@ -41,6 +41,15 @@ def taken_names(equation: Equation) -> set[str]:
     for expression in (equation.body, *equation.ranges.values()):
         symbols |= {s for s in expression.free_symbols if isinstance(s, Symbol)}
     return {s.name for s in symbols}
+
+
+def fresh(name: str, taken: Container[str]) -> str:
+    """The name, or the first of name_2, name_3, ... that is not taken."""
+    found, number = name, 1
+    while found in taken:
+        number += 1
+        found = f"{name}_{number}"
+    return found
 
 
 def apart(equation: Equation, taken: Collection[str], only: Iterable[Symbol] | None = None) -> Equation:

@@ -24,7 +24,7 @@ from sympy import Add, Expr, exp, log
 
 from nablac.algebra.expsum import is_sum_of_exponentials, split_sum, written_out
 from nablac.algebra.laws import ALL
-from nablac.algebra.rename import inlined
+from nablac.algebra.rename import fresh, inlined
 from nablac.algebra.rewrite import rewrite
 from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import Access, accesses, log1p
@@ -88,10 +88,7 @@ def _added(inside: Expr, program: Program) -> Access | None:
 
 
 def _logarithm(total: Equation, taken: set[str]) -> Equation:
-    name, number = f"{total.target}.log", 1
-    while name in taken:
-        number += 1
-        name = f"{total.target}.log_{number}"
+    name = fresh(f"{total.target}.log", taken)
     ranges = tuple((i, total.ranges[i]) for i in total.indices)
     return Equation(name, total.indices, log(Access(total.target, *total.indices)), ranges, None, total.origin)
 

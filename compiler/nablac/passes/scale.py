@@ -24,7 +24,7 @@ from dataclasses import replace
 from sympy import Add, Expr, Mul
 
 from nablac.algebra.laws import ALL
-from nablac.algebra.rename import index_symbols, inlined
+from nablac.algebra.rename import fresh, index_symbols, inlined
 from nablac.algebra.rewrite import rewrite
 from nablac.ir.equation import Equation, Program
 from nablac.ir.functions import Access, accesses
@@ -50,7 +50,7 @@ def scale(program: Program) -> Program:
         if number == 1 or not equation.is_derived or equation.target in program.results:
             equations.append(equation)
             continue
-        name = _fresh(f"{equation.target}.plain", tensors)
+        name = fresh(f"{equation.target}.plain", tensors)
         del tensors[equation.target]
         tensors[name] = Tensor(name, equation.shape)
         equations.append(replace(equation.with_body(equation.body / number, LAW), target=name))
@@ -79,11 +79,3 @@ def _has_factor(reader: Equation, target: str, number: Expr) -> bool:
     """Whether each term of a body that reads the target has the number's inverse before it."""
     found = [t.as_coeff_Mul()[0] for t in Add.make_args(reader.body) if any(a.tensor == target for a in accesses(t))]
     return bool(found) and all(abs(number * before) == 1 for before in found)
-
-
-def _fresh(name: str, taken: dict[str, Tensor]) -> str:
-    fresh, number = name, 1
-    while fresh in taken:
-        number += 1
-        fresh = f"{name}_{number}"
-    return fresh

@@ -25,7 +25,7 @@ from sympy import Basic, Expr, Function, Pow, S, Symbol, default_sort_key, exp, 
 from nablac.algebra.cost import TRANSCENDENTAL, weight
 from nablac.algebra.laws import TIDY
 from nablac.algebra.match import Bindings, match
-from nablac.algebra.rename import index_symbols, normal_form
+from nablac.algebra.rename import fresh, index_symbols, normal_form
 from nablac.algebra.rewrite import rewrite
 from nablac.ir.equation import Equation, Origin, Program
 from nablac.ir.functions import Access, IntAccess
@@ -151,7 +151,8 @@ def _name_costly(program: Program) -> Program:
                 named.add(key)  # the equation itself is that value
             elif len(set(users[key])) > 1 and key not in named:
                 named.add(key)
-                name = _fresh(f"{equation.target.removesuffix('.scaled')}.{_word(part.body)}", taken)
+                name = fresh(f"{equation.target.removesuffix('.scaled')}.{_word(part.body)}", taken)
+                taken.add(name)
                 equations.append(replace(part, target=name))
                 tensors.append(Tensor(name, part.shape))
         equations.append(equation)
@@ -175,12 +176,3 @@ def _costly(equation: Equation) -> list[Equation]:
 
 def _word(body: Expr) -> str:
     return type(body).__name__ if isinstance(body, Function) else "part"
-
-
-def _fresh(name: str, taken: set[str]) -> str:
-    fresh, number = name, 1
-    while fresh in taken:
-        number += 1
-        fresh = f"{name}_{number}"
-    taken.add(fresh)
-    return fresh

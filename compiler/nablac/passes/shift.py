@@ -25,7 +25,7 @@ from sympy import Add, Expr, Mul, Pow, Symbol, exp, log
 
 from nablac.algebra.expsum import Split, split_sum, without, written_out
 from nablac.algebra.laws import ALL
-from nablac.algebra.rename import index_symbols, inlined, normal_form
+from nablac.algebra.rename import fresh, index_symbols, inlined, normal_form
 from nablac.algebra.rewrite import rewrite
 from nablac.ir.equation import Equation, Program, Reduction
 from nablac.ir.functions import Access, Where, accesses
@@ -129,7 +129,7 @@ class _Shifting:
         if outside == 1:
             self.equations.append(replace(equation, body=inside, origin=origin))
             return
-        name = self._fresh(f"{equation.target}.scaled")
+        name = fresh(f"{equation.target}.scaled", self.tensors)
         self.equations.append(replace(equation, target=name, body=inside, origin=origin))
         self.tensors[name] = Tensor(name, equation.shape)
         ranges = tuple((i, equation.ranges[i]) for i in equation.indices)
@@ -146,11 +146,11 @@ class _Shifting:
         whole = _maximum(equation, exponent, "")
         key = normal_form(whole)
         if key not in self.maxima:
-            name = self.maxima[key] = self._fresh(f"{equation.target}.max")
+            name = self.maxima[key] = fresh(f"{equation.target}.max", self.tensors)
             body, kept = exponent, list(whole.bound)
             while len(kept) > 1:
                 last = kept.pop()
-                part = self._fresh(f"{name}.{last}")
+                part = fresh(f"{name}.{last}", self.tensors)
                 self._define(_largest(equation, part, (*whole.indices, *kept), last, body))
                 body = Access(part, *whole.indices, *kept)
             self._define(_largest(equation, name, whole.indices, kept[0], body))
@@ -159,13 +159,6 @@ class _Shifting:
     def _define(self, equation: Equation) -> None:
         self.equations.append(equation)
         self.tensors[equation.target] = Tensor(equation.target, equation.shape)
-
-    def _fresh(self, name: str) -> str:
-        fresh, number = name, 1
-        while fresh in self.tensors:
-            number += 1
-            fresh = f"{name}_{number}"
-        return fresh
 
     def _is_unbalanced(self, body: Expr) -> bool:
         """Whether some product has a factor exp(w) in which a maximum does not stand against an exponent of its sum."""
